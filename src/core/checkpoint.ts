@@ -1,0 +1,33 @@
+/** What is saved so that a restart resumes. */
+import type { Json } from './value.js'
+
+declare const positionBrand: unique symbol
+
+/** A point in the source's history. Opaque text to all but the source that made it. */
+export type Position = string & { readonly [positionBrand]: never }
+
+/** How far a pipeline has come. `incremental` follows `full_sync_end`. */
+export type CheckpointKind = 'full_sync_start' | 'full_progress' | 'full_sync_end' | 'incremental'
+
+/** What is saved. Stores copy it and read nothing but `kind` out of it. */
+export interface Checkpoint {
+  readonly kind: CheckpointKind
+  /** t1 in a `full_sync_start`, t2 in a `full_sync_end`, what has been applied in an `incremental`. */
+  readonly position: Position
+  /** The position after which changes must be read next: t1 until the incremental phase has moved on. */
+  readonly resumeAfter: Position
+  /** The source's public form of `position`, for people and scripts: `{"PostgreSQL":{"sequence":42, …}}`. */
+  readonly described: Json
+  /** Names of the chunks that are durable, in a `full_progress`. */
+  readonly completed?: readonly string[]
+  /** ISO 8601, UTC. */
+  readonly timestamp: string
+}
+
+/** Keeps the newest checkpoint of each pipeline. */
+export interface CheckpointStore {
+  /** The checkpoint saved last under this id, or undefined. @throws SyncError `E_CHECKPOINT_CORRUPT`, never a guess. */
+  load(syncId: string): Promise<Checkpoint | undefined>
+  /** Resolves when the checkpoint is durable. A failed save leaves the last one intact. */
+  save(syncId: string, checkpoint: Checkpoint): Promise<void>
+}

@@ -1,0 +1,17 @@
+/** The unit of applying and of checkpointing, in both phases. */
+import type { Batch } from './batch.js'
+import type { Position } from './checkpoint.js'
+
+/**
+ * The batches between two positions: barriers first, then upserts and deletes with every key at most once (I3). The
+ * batches are pulled: the source reads no further than it is asked to, and never idles inside a delta (I8).
+ */
+export interface Delta {
+  readonly batches: AsyncIterable<Batch>
+  /** Safe to save once every batch is durable (I2). Read it after the batches have ended. */
+  readonly position: Position
+  /** After this delta the target equals the source as of this read. Read it after the batches have ended. */
+  readonly drained: boolean
+  /** When the newest change in it was committed, in milliseconds since 1970 by the source's clock. */
+  readonly committedAtMs?: number
+}

@@ -1,0 +1,50 @@
+/** What a run tells the outside while it goes on. */
+import type { CheckpointKind, Position } from './checkpoint.js'
+import type { SyncErrorCode } from './errors.js'
+import type { Table } from './schema.js'
+
+export type Phase = 'full' | 'incremental'
+
+/** Something that an operator should know and that does not stop the run. Never contains a cell value. */
+export interface SyncWarning {
+  /** Stable, for scripts: `table_skipped`, `value_fallback`, `table_replaced`, … */
+  readonly code: string
+  /** One sentence. */
+  readonly message: string
+  readonly table?: string
+  readonly column?: string
+  /** How many times since the last such warning. */
+  readonly count?: number
+}
+
+/** One table's progress. In the full phase rows are copied rows, later they are changes applied. */
+export interface TableProgress {
+  readonly phase: Phase
+  readonly table: Table
+  readonly state: 'waiting' | 'running' | 'done'
+  readonly rows: number
+  /** The source's estimate. Only in the full phase, and only where there is one. */
+  readonly rowCountEstimate?: number
+}
+
+/** What `SyncEngine` emits. There is no `error` event: `run()` rejects. A throwing listener does not stop the run. */
+export interface SyncEvents {
+  phase: [{ readonly phase: Phase; readonly tables: readonly Table[] }]
+  table: [TableProgress]
+  /** A batch became durable. */
+  batch: [{ readonly phase: Phase; readonly table: Table; readonly op: string; readonly rows: number; readonly bytes?: number }]
+  /** A checkpoint became durable. `text` is the source's public form of `position`. */
+  checkpoint: [
+    {
+      readonly kind: CheckpointKind
+      readonly position: Position
+      readonly text: string
+      /** Now minus the commit time of the newest change applied, in milliseconds, by two clocks. */
+      readonly lagMs?: number
+    },
+  ]
+  /** Everything visible at the source has been applied. Emitted at every drained delta that carried changes, and once at first. */
+  caughtUp: [{ readonly position: Position; readonly text: string }]
+  retry: [{ readonly code: SyncErrorCode; readonly message: string; readonly attempt: number; readonly delayMs: number }]
+  warning: [SyncWarning]
+}

@@ -1,0 +1,34 @@
+/** Where rows go. */
+import type { Batch } from './batch.js'
+import type { Checkpoint } from './checkpoint.js'
+import type { Delta } from './delta.js'
+import type { Table } from './schema.js'
+import type { Abortable, BatchLimits, RunContext } from './source.js'
+
+/**
+ * A target of rows.
+ *
+ * Order of calls: `open`, `prepare`, then writes, at the end `close`. `write` may be called up to the engine's `inFlight`
+ * times at once, never with the same key in two of them; `truncate` and `replace` batches always come alone (I6).
+ */
+export interface Sink {
+  readonly name: string
+  /** The batch size that this sink likes best. */
+  readonly limits?: Partial<BatchLimits>
+  /** How many writes this sink can use at once. */
+  readonly inFlight?: number
+  /** Connects and checks, without changing anything that a user would see. */
+  open?(context: RunContext): Promise<void>
+  /** Makes ready for these tables. In the full phase the sink must refuse tables whose content it does not own. */
+  prepare?(tables: readonly Table[], options: PrepareOptions): Promise<void>
+  /** Applies one batch. Idempotent, and resolves only when the batch is durable (I4). */
+  write(batch: Batch, options: Abortable): Promise<void>
+  /** Applies one delta and saves its checkpoint, together or not at all (I10). The engine then needs no store. */
+  commit?(delta: Delta, checkpoint: () => Checkpoint, options: Abortable): Promise<void>
+  /** Ends what `open` began. Never throws. */
+  close?(): Promise<void>
+}
+
+export interface PrepareOptions extends Abortable {
+  readonly phase: 'full' | 'incremental'
+}

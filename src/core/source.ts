@@ -1,0 +1,93 @@
+/** Where rows come from. */
+import type { Key, RowBatch } from './batch.js'
+import type { Position } from './checkpoint.js'
+import type { Delta } from './delta.js'
+import type { SyncWarning } from './events.js'
+import type { Table } from './schema.js'
+import type { Json } from './value.js'
+
+/** Every operation stops early when the signal aborts, by throwing the signal's reason. */
+export interface Abortable {
+  readonly signal?: AbortSignal
+}
+
+/** Upper bounds of one batch. A single row may exceed `bytesMax`: it travels alone. */
+export interface BatchLimits {
+  readonly rowsMax: number
+  /** In the source's wire form. */
+  readonly bytesMax: number
+}
+
+/** What an engine tells a source or a sink about the run. */
+export interface RunContext extends Abortable {
+  /** The pipeline's id: `[A-Za-z0-9_-]{1,64}`. */
+  readonly syncId: string
+  /** Reports something that an operator should know and that does not stop the run. */
+  warn(warning: SyncWarning): void
+}
+
+/**
+ * A source of rows and changes. One run uses one source; nothing is called concurrently except `acknowledge`.
+ *
+ * Order of calls: `open`, then `tables`; in the full phase with checkpoints `prepare`, `openSnapshot`, reads, `position`;
+ * in the incremental phase `changes`; at the end `close`.
+ */
+export interface Source {
+  readonly name: string
+  /** Connects and checks. */
+  open?(context: RunContext): Promise<void>
+  /** The tables that this source offers, as they are now. */
+  tables(options: Abortable): Promise<readonly Table[]>
+  /** Makes sure that every later change of these tables is captured, for example by installing triggers. Idempotent. */
+  prepare?(tables: readonly Table[], options: Abortable): Promise<void>
+  /** Where the source is now: every change committed before this call is at or before the returned position. */
+  position(options: Abortable): Promise<Position>
+  /** Reads what `describe().text` writes, and the source's other public forms. @throws SyncError `E_CONFIG` */
+  parse(text: string): Position
+  describe(position: Position): { readonly text: string; readonly json: Json }
+  /** Negative: `a` is before `b`. Zero: the same point. */
+  compare(a: Position, b: Position): number
+  openSnapshot(options: SnapshotOptions): Promise<Snapshot>
+  /** Deltas after a position, in order, until `until` is reached at a drained delta, or for ever if `follow`. */
+  changes(options: ChangeOptions): AsyncIterable<Delta>
+  /** Everything up to here is durable in the sink, so the source may forget it. */
+  acknowledge?(position: Position): Promise<void>
+  /** Ends what `open` began. Never throws. */
+  close?(): Promise<void>
+}
+
+export interface SnapshotOptions extends Abortable {
+  readonly tables: readonly Table[]
+  /** Whether changes are captured, so that replaying from the snapshot's position repairs what one snapshot cannot see. */
+  readonly captured: boolean
+}
+
+export interface ReadOptions extends Abortable {
+  readonly limits: BatchLimits
+}
+
+export interface ChangeOptions extends ReadOptions {
+  readonly tables: readonly Table[]
+  readonly after: Position
+  readonly until?: Position
+  /** False: end at the first drained delta. True: wait for more. */
+  readonly follow: boolean
+}
+
+/** A part of a table that is read in one go. */
+export interface Chunk {
+  /** Unique within the snapshot, stable between runs. */
+  readonly id: string
+  readonly table: Table
+}
+
+/** A read of whole tables. Its rows plus the changes after its position equal the source (I7). */
+export interface Snapshot extends AsyncDisposable {
+  readonly position: Position
+  /** The chunks that together are the table. */
+  chunks(table: Table, options: Abortable): Promise<readonly Chunk[]>
+  /** Upserts only. */
+  read(chunk: Chunk, options: ReadOptions): AsyncIterable<RowBatch>
+  /** Which of these keys (at most 1,000) the source does not have, for {@link ReplaceBatch}. */
+  absent?(table: Table, keys: readonly Key[], options: Abortable): Promise<readonly boolean[]>
+}

@@ -1,0 +1,41 @@
+// Two projects: `unit` needs no service; `db` (*.db.test.ts) gets one PostgreSQL server from its global setup.
+// `npm test` runs both, `npx vitest run --project unit` only the first.
+import { fileURLToPath } from 'node:url'
+import { configDefaults, defineConfig } from 'vitest/config'
+import { SummaryReporter } from './test/support/summary-reporter.js'
+
+const file = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+const exclude = [...configDefaults.exclude, 'test/bench/**']
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^surreal-sync$/, replacement: file('./src/index.ts') },
+      { find: /^surreal-sync\/testing$/, replacement: file('./src/testing/index.ts') },
+    ],
+  },
+  test: {
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 30_000,
+    reporters: ['default', new SummaryReporter()],
+    coverage: { provider: 'v8', include: ['src/**/*.ts'], reporter: ['text-summary', 'html'] },
+    projects: [
+      {
+        extends: true,
+        test: { name: 'unit', include: ['test/**/*.test.ts'], exclude: [...exclude, '**/*.db.test.ts'] },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'db',
+          include: ['test/**/*.db.test.ts'],
+          exclude,
+          globalSetup: ['./test/support/global-setup.ts'],
+        },
+      },
+    ],
+  },
+})
