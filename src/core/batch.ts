@@ -57,9 +57,9 @@ export interface ReplaceBatch {
 
 export type Batch = RowBatch | TruncateBatch | ReplaceBatch
 
-/** A batch of rows that must exist with this content. Each row has all columns of the table; a missing one is null. */
-export function upserts(table: Table, rows: readonly Row[]): RowBatch {
-  return new ObjectBatch('upsert', table, table.columns, rows)
+/** A batch of rows that must exist with this content. A column that a row lacks is null. */
+export function upserts(table: Table, rows: readonly Row[], columns: readonly Column[] = table.columns): RowBatch {
+  return new ObjectBatch('upsert', table, columns, rows)
 }
 
 /** A batch of rows that must not exist. Each row has at least the table's key columns. */

@@ -29,7 +29,7 @@ export interface RunContext extends Abortable {
 /**
  * A source of rows and changes. One run uses one source; nothing is called concurrently except `acknowledge`.
  *
- * Order of calls: `open`, then `tables`; in the full phase with checkpoints `prepare`, `openSnapshot`, reads, `position`;
+ * Order of calls: `open`, `tables`, `check`; in the full phase with checkpoints `prepare`, `openSnapshot`, reads, `position`;
  * in the incremental phase `changes`; at the end `close`.
  */
 export interface Source {
@@ -38,6 +38,11 @@ export interface Source {
   open?(context: RunContext): Promise<void>
   /** The tables that this source offers, as they are now. */
   tables(options: Abortable): Promise<readonly Table[]>
+  /**
+   * Finds out what would stop `prepare` and reading later: missing rights, settings, unusable tables. Changes nothing.
+   * @throws SyncError
+   */
+  check?(tables: readonly Table[], options: CheckOptions): Promise<void>
   /** Makes sure that every later change of these tables is captured, for example by installing triggers. Idempotent. */
   prepare?(tables: readonly Table[], options: Abortable): Promise<void>
   /** Where the source is now: every change committed before this call is at or before the returned position. */
@@ -48,12 +53,20 @@ export interface Source {
   /** Negative: `a` is before `b`. Zero: the same point. */
   compare(a: Position, b: Position): number
   openSnapshot(options: SnapshotOptions): Promise<Snapshot>
-  /** Deltas after a position, in order, until `until` is reached at a drained delta, or for ever if `follow`. */
+  /**
+   * Deltas after a position, in order, until `until` is reached at a drained delta, or for ever if `follow`. The first
+   * drained delta is yielded even if it is empty. A delta that is abandoned before its end was not applied.
+   */
   changes(options: ChangeOptions): AsyncIterable<Delta>
   /** Everything up to here is durable in the sink, so the source may forget it. */
   acknowledge?(position: Position): Promise<void>
   /** Ends what `open` began. Never throws. */
   close?(): Promise<void>
+}
+
+export interface CheckOptions extends Abortable {
+  /** Whether `prepare` will be called. */
+  readonly captured: boolean
 }
 
 export interface SnapshotOptions extends Abortable {

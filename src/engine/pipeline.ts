@@ -1,0 +1,85 @@
+/** Moves the batches of one delta into the sink: transform, write, a bounded number of writes at once. The heart. */
+import { type Batch, isBarrier, type RowBatch } from '../core/batch.js'
+
+export interface DrainOptions {
+  /** How many writes may be open at once. */
+  readonly inFlight: number
+  /** Resolves when the batch is durable. */
+  readonly write: (batch: Batch) => Promise<void>
+  /** What is written in place of a batch of rows, in this order. */
+  readonly transform?: (batch: RowBatch) => Promise<readonly RowBatch[]>
+  /** Called once for each batch, after its write resolved. */
+  readonly written?: (batch: Batch) => void
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Resolves when every batch is durable, so that the delta's position may be saved (I2). Batches start in order, barriers
+ * run alone (I6), and nothing is pulled before a write slot is free.
+ *
+ * On a failure or an abort it pulls nothing more, closes the iterator, waits until every open write has settled, and
+ * rejects with the first failure: of a write, of the source, or the signal's reason.
+ */
+export async function drain(batches: AsyncIterable<Batch>, options: DrainOptions): Promise<void> {
+  const writes = new Writes(options)
+  try {
+    for await (const batch of batches) {
+      options.signal?.throwIfAborted()
+      writes.throwIfFailed()
+      if (isBarrier(batch)) {
+        await writes.settle()
+        await writes.begin(batch)
+        await writes.settle()
+        continue
+      }
+      for (const part of options.transform === undefined ? [batch] : await options.transform(batch)) {
+        await writes.begin(part)
+      }
+    }
+  } catch (error) {
+    writes.fail(error)
+  }
+  await writes.settle()
+}
+
+/** The open writes. Its promises never reject: the first failure is remembered, so that a slow source cannot lose it. */
+class Writes {
+  readonly #options: DrainOptions
+  readonly #open = new Set<Promise<void>>()
+  #failure: { readonly error: unknown } | undefined
+
+  constructor(options: DrainOptions) {
+    this.#options = options
+  }
+
+  async begin(batch: Batch): Promise<void> {
+    while (this.#open.size >= this.#options.inFlight) await Promise.race(this.#open)
+    this.throwIfFailed()
+    this.#options.signal?.throwIfAborted()
+    const write = this.#write(batch).finally(() => this.#open.delete(write))
+    this.#open.add(write)
+  }
+
+  /** Resolves when no write is open. Rejects with the first failure. */
+  async settle(): Promise<void> {
+    while (this.#open.size > 0) await Promise.all(this.#open)
+    this.throwIfFailed()
+  }
+
+  fail(error: unknown): void {
+    this.#failure ??= { error }
+  }
+
+  throwIfFailed(): void {
+    if (this.#failure !== undefined) throw this.#failure.error
+  }
+
+  async #write(batch: Batch): Promise<void> {
+    try {
+      await this.#options.write(batch)
+      this.#options.written?.(batch)
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+}

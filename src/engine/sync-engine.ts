@@ -1,0 +1,204 @@
+/** The engine: moves batches from a source to a sink, phase by phase. */
+import { EventEmitter } from 'eventemitter3'
+import type { Checkpoint, Position } from '../core/checkpoint.js'
+import { SyncError } from '../core/errors.js'
+import type { Phase, SyncEvents, SyncWarning } from '../core/events.js'
+import type { Table } from '../core/schema.js'
+import type { RunContext } from '../core/source.js'
+import { runFull } from './full.js'
+import { runIncremental } from './incremental.js'
+import { type EngineSettings, type SyncEngineOptions, settle } from './options.js'
+import { Run, type TableResult } from './run.js'
+
+export interface RunOptions {
+  /** `full` or `incremental` alone. @defaultValue full unless a checkpoint says that it is done, then incremental */
+  readonly phase?: Phase
+  /** Whether the incremental phase waits for further changes once it has caught up. @defaultValue false */
+  readonly follow?: boolean
+  /**
+   * Where the incremental phase starts, in the source's public form (`postgresql:sequence:42`). A floor: a stored position
+   * of this pipeline at or past it is where the run starts; one below it is refused, because changes would be skipped.
+   */
+  readonly from?: string
+  /** Starts at `from` exactly, whatever is stored. @defaultValue false */
+  readonly replay?: boolean
+  /** Ends the incremental phase at the first drained delta at or past this position. */
+  readonly until?: string
+  /** Stops the run: `run()` then resolves with `aborted` after open writes have settled. */
+  readonly signal?: AbortSignal
+}
+
+export interface RunResult {
+  /** `completed`: there was nothing more to do. `aborted`: the signal asked to stop. */
+  readonly reason: 'completed' | 'aborted'
+  /** The last phase entered. */
+  readonly phase: Phase
+  /** By table label (`public.users`). */
+  readonly tables: ReadonlyMap<string, Readonly<TableResult>>
+  /** The newest durable position, in the source's public form. */
+  readonly position: string | undefined
+  readonly durationMs: number
+}
+
+/** What a run would do. */
+export interface Plan {
+  readonly phases: readonly Phase[]
+  readonly tables: readonly Table[]
+  /** Where the incremental phase would start, in the source's public form. Undefined: after the full phase. */
+  readonly from: string | undefined
+}
+
+/**
+ * Replicates the tables of a source into a sink. Emits {@link SyncEvents}; there is no `error` event, `run()` rejects.
+ *
+ * @example
+ * ```ts
+ * const engine = new SyncEngine({ source, sink, checkpoints: new FileCheckpointStore('.surreal-sync-checkpoints') })
+ * engine.on('checkpoint', ({ text, lagMs }) => console.log(text, lagMs))
+ * await engine.run({ follow: true, signal: shutdown.signal })
+ * ```
+ */
+export class SyncEngine extends EventEmitter<SyncEvents> {
+  readonly #settings: EngineSettings
+  #running = false
+
+  /** Checks the options and does nothing else. @throws SyncError `E_CONFIG` */
+  constructor(options: SyncEngineOptions) {
+    super()
+    this.#settings = settle(options)
+  }
+
+  /**
+   * Opens source and sink, runs, and closes both again. One run at a time.
+   * @throws SyncError, and nothing else that is not a bug
+   */
+  async run(options: RunOptions = {}): Promise<RunResult> {
+    const startedAt = performance.now()
+    const run = new Run(this.#settings, (event, ...payload) => this.#emit(event, payload), options.signal)
+    let phase: Phase = options.phase ?? 'full'
+    const finished = (reason: RunResult['reason']): RunResult => ({
+      reason,
+      phase,
+      tables: run.tables,
+      position: run.position === undefined ? undefined : this.#settings.source.describe(run.position).text,
+      durationMs: Math.round(performance.now() - startedAt),
+    })
+    try {
+      return await this.#opened(options, async () => {
+        const { phases, from } = await this.#start(options)
+        const captured = this.#settings.checkpoints !== undefined || phases.includes('incremental')
+        const tables = await this.#tables(run.signal, captured && phases.includes('full'))
+        let after = from
+        if (phases.includes('full')) after = (await runFull(run, tables, captured)).start
+        if (phases.includes('incremental') && after !== undefined) {
+          phase = 'incremental'
+          const until = options.until === undefined ? undefined : this.#settings.source.parse(options.until)
+          run.position ??= after
+          run.position = await runIncremental(run, tables, { after, until, follow: options.follow ?? false })
+        }
+        return finished('completed')
+      })
+    } catch (error) {
+      if (isStop(error, options.signal)) return finished('aborted')
+      throw error
+    }
+  }
+
+  /** Connects to both sides, checks what can be checked without changing anything, and says what `run` would do. */
+  plan(options: RunOptions = {}): Promise<Plan> {
+    return this.#opened(options, async () => {
+      const { phases, from } = await this.#start(options)
+      const captured = this.#settings.checkpoints !== undefined || phases.includes('incremental')
+      const tables = await this.#tables(options.signal, captured && phases.includes('full'))
+      return { phases, tables, from: from === undefined ? undefined : this.#settings.source.describe(from).text }
+    })
+  }
+
+  async #opened<T>(options: RunOptions, work: () => Promise<T>): Promise<T> {
+    if (this.#running) throw new SyncError('E_CONFIG', 'This engine is already running')
+    const { source, sink, id } = this.#settings
+    const context: RunContext = {
+      syncId: id,
+      signal: options.signal,
+      warn: (warning: SyncWarning) => this.#emit('warning', [warning]),
+    }
+    this.#running = true
+    try {
+      options.signal?.throwIfAborted()
+      if (options.from !== undefined) source.parse(options.from)
+      if (options.until !== undefined) source.parse(options.until)
+      await source.open?.(context)
+      await sink.open?.(context)
+      return await work()
+    } finally {
+      await source.close?.()
+      await sink.close?.()
+      this.#running = false
+    }
+  }
+
+  async #tables(signal: AbortSignal | undefined, captured: boolean): Promise<readonly Table[]> {
+    const { source } = this.#settings
+    const tables = await source.tables({ signal })
+    await source.check?.(tables, { captured, signal })
+    return tables
+  }
+
+  /** Which phases to run, and where the incremental one starts if the full one does not run before it. */
+  async #start(options: RunOptions): Promise<{ phases: readonly Phase[]; from: Position | undefined }> {
+    const { source, checkpoints, id } = this.#settings
+    if (options.phase === 'full') return { phases: ['full'], from: undefined }
+    const stored = await checkpoints?.load(id)
+    const copied = stored !== undefined && isCopied(stored)
+    if (options.from !== undefined) {
+      const floor = source.parse(options.from)
+      return { phases: ['incremental'], from: options.replay ? floor : this.#atLeast(floor, stored) }
+    }
+    if (copied) return { phases: ['incremental'], from: stored.resumeAfter }
+    if (options.phase === undefined) return { phases: ['full', 'incremental'], from: undefined }
+    throw new SyncError('E_STATE_MISSING', `There is no finished full sync of pipeline ${id} to continue from`, {
+      hint: 'Run a full sync with checkpoints first, or say where to start.',
+    })
+  }
+
+  /** The stored position, unless it is before the floor. */
+  #atLeast(floor: Position, stored: Checkpoint | undefined): Position {
+    const { source, id } = this.#settings
+    if (stored === undefined) return floor
+    if (!isCopied(stored)) {
+      throw new SyncError('E_CHECKPOINT_MISMATCH', `The last full sync of pipeline ${id} did not finish`, {
+        hint: 'Run the full sync again, or replay from the position on purpose.',
+      })
+    }
+    if (source.compare(stored.resumeAfter, floor) >= 0) return stored.resumeAfter
+    const [has, asked] = [stored.resumeAfter, floor].map((position) => source.describe(position).text)
+    throw new SyncError('E_CHECKPOINT_MISMATCH', `Pipeline ${id} has applied changes up to ${has} only: starting at ${asked} would skip some`, {
+      hint: `Start at ${has}, or replay from another position on purpose.`,
+    })
+  }
+
+  /** Emits safely: a throwing listener must not stop the run. */
+  #emit<E extends keyof SyncEvents>(event: E, payload: EventEmitter.EventArgs<SyncEvents, E>): void {
+    try {
+      this.emit(event, ...payload)
+    } catch (error) {
+      if (event !== 'warning') this.#emit('warning', [listenerFailed(event, error)])
+    }
+  }
+}
+
+function isCopied({ kind }: Checkpoint): boolean {
+  return kind === 'full_sync_end' || kind === 'incremental'
+}
+
+/** Errors that only show that the run was asked to stop. */
+function isStop(error: unknown, signal: AbortSignal | undefined): boolean {
+  if (signal?.aborted !== true) return false
+  if (error === signal.reason) return true
+  return error instanceof SyncError ? error.retryable : error instanceof Error && error.name === 'AbortError'
+}
+
+function listenerFailed(event: string, error: unknown): SyncWarning {
+  const name = error instanceof Error ? error.name : typeof error
+  return { code: 'listener_failed', message: `A listener of the ${event} event threw (${name}); the run goes on` }
+}

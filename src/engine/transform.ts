@@ -1,0 +1,64 @@
+/** User code between source and sink. */
+import { deletes, type Row, type RowBatch, upserts } from '../core/batch.js'
+import { SyncError } from '../core/errors.js'
+import type { Column, Table } from '../core/schema.js'
+
+/**
+ * Reshapes rows. Gets rows that exist at the source and returns as many results in the same order: the row to write, or
+ * `null` if it must not exist in the sink (I9). Fields may be changed, added and left out; the key stays what it was.
+ * Runs in both phases, so it must give the same result for the same row.
+ */
+export type Transform = (rows: readonly Row[], table: Table) => readonly (Row | null)[] | Promise<readonly (Row | null)[]>
+
+/** Applies the transforms in order. Deletes pass untouched. */
+export async function applyTransforms(batch: RowBatch, transforms: readonly Transform[]): Promise<readonly RowBatch[]> {
+  if (transforms.length === 0 || batch.op === 'delete') return [batch]
+  const { table } = batch
+  const before = [...batch.rows()]
+  let current: readonly (Row | null)[] = before
+  for (const transform of transforms) current = await applyOne(transform, current, table)
+  const kept: Row[] = []
+  const gone: Row[] = []
+  for (const [index, original] of before.entries()) {
+    const row = current[index]
+    if (row === null || row === undefined) gone.push(original)
+    else kept.push(withKeyOf(original, row, table))
+  }
+  const result: RowBatch[] = []
+  if (kept.length > 0) result.push(upserts(table, kept, columnsOf(kept, table)))
+  if (gone.length > 0 && table.key.length > 0) result.push(deletes(table, gone))
+  return result
+}
+
+async function applyOne(
+  transform: Transform,
+  rows: readonly (Row | null)[],
+  table: Table,
+): Promise<readonly (Row | null)[]> {
+  const present = rows.filter((row) => row !== null)
+  const results = await transform(present, table)
+  if (results.length !== present.length) {
+    throw new SyncError(
+      'E_CONFIG',
+      `A transform returned ${results.length} results for ${present.length} rows of ${table.label}`,
+      { table: table.label, hint: 'Return one result for each row, in the same order; null removes a row.' },
+    )
+  }
+  let next = 0
+  return rows.map((row) => (row === null ? null : (results[next++] ?? null)))
+}
+
+function withKeyOf(original: Row, row: Row, table: Table): Row {
+  if (table.key.every(({ name }) => row[name] === original[name])) return row
+  const copy: Record<string, Row[string]> = Object.assign(Object.create(null), row)
+  for (const { name } of table.key) copy[name] = original[name] ?? null
+  return copy
+}
+
+/** The table's columns that occur in the rows, then added fields, which are written by their JavaScript type. */
+function columnsOf(rows: readonly Row[], table: Table): readonly Column[] {
+  const names = new Set(rows.flatMap((row) => Object.keys(row)))
+  const columns = table.columns.filter(({ name }) => names.delete(name))
+  for (const name of names) columns.push({ name, type: { kind: 'json' }, sourceType: 'transform', nullable: true })
+  return columns
+}
