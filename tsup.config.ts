@@ -7,6 +7,7 @@ const shared = {
   platform: 'node',
   target: 'node20',
   sourcemap: true,
+  removeNodeProtocol: false,
   // One copy of each class for all entries, or `instanceof` fails between them.
   splitting: true,
   // Not for size: without it tsup turns CJS chunks over to a tool that rewrites import('@surrealdb/node'), an ESM-only

@@ -15,7 +15,9 @@ if (reason) install(reason)
 function checkNode() {
   const [major, minor] = process.versions.node.split('.').map(Number)
   if (major > nodeMin.major || (major === nodeMin.major && minor >= nodeMin.minor)) return
-  fail(`Node.js ${nodeMin.major}.${nodeMin.minor} or newer is needed; this is ${process.versions.node} (${process.execPath}).`)
+  fail(
+    `Node.js ${nodeMin.major}.${nodeMin.minor} or newer is needed; this is ${process.versions.node} (${process.execPath}).`,
+  )
 }
 
 /** Why node_modules is not what package-lock.json asks for; undefined when it is. */

@@ -1,10 +1,10 @@
 /** The full phase: copies whole tables, between the positions t1 and t2. */
-import type { Batch, ReplaceBatch } from '../core/batch.js'
+import type { Batch } from '../core/batch.js'
 import type { Position } from '../core/checkpoint.js'
 import type { Table } from '../core/schema.js'
-import type { Chunk, Snapshot } from '../core/source.js'
+import type { Snapshot } from '../core/source.js'
 import { drain } from './pipeline.js'
-import type { Run } from './run.js'
+import { type Run, sizeOf } from './run.js'
 import { applyTransforms } from './transform.js'
 
 export interface FullResult {
@@ -20,14 +20,14 @@ export interface FullResult {
  */
 export async function runFull(run: Run, tables: readonly Table[], captured: boolean): Promise<FullResult> {
   const { source, sink } = run.settings
-  await sink.prepare?.(tables, { phase: 'full', signal: run.signal })
+  await run.retrying(async () => sink.prepare?.(tables, { phase: 'full', signal: run.signal }))
   if (captured) await run.retrying(async () => source.prepare?.(tables, { signal: run.signal }))
   run.emit('phase', { phase: 'full', tables })
   const copy = new Copy(run, captured)
   const start = await copy.tables(tables)
   if (!captured) return { start, end: undefined }
   const end = await run.retrying(() => source.position({ signal: run.signal }))
-  await run.save('full_sync_end', end, start)
+  await run.retrying(() => run.save('full_sync_end', end, start))
   return { start, end }
 }
 
@@ -46,7 +46,8 @@ class Copy {
     const retries = this.#run.retries()
     for (;;) {
       try {
-        return await this.#attempt(tables, () => retries.reset())
+        // Without capture a failure undoes what was done before it, so that is no progress.
+        return await this.#attempt(tables, () => this.#captured && retries.reset())
       } catch (error) {
         await retries.after(error)
         if (!this.#captured) this.#forget()
@@ -55,46 +56,64 @@ class Copy {
   }
 
   async #attempt(tables: readonly Table[], progressed: () => void): Promise<Position> {
-    const { source } = this.#run.settings
-    await using snapshot = await source.openSnapshot({ tables, captured: this.#captured, signal: this.#run.signal })
+    const { signal, settings } = this.#run
+    const snapshot = await settings.source.openSnapshot({ tables, captured: this.#captured, signal })
+    let start: Position
+    try {
+      start = await this.#copy(snapshot, tables, progressed)
+    } catch (error) {
+      // When the connection is gone the snapshot cannot be closed either: the first failure counts.
+      await Promise.allSettled([snapshot[Symbol.asyncDispose]()])
+      throw error
+    }
+    await snapshot[Symbol.asyncDispose]()
+    return start
+  }
+
+  async #copy(snapshot: Snapshot, tables: readonly Table[], progressed: () => void): Promise<Position> {
+    const { position } = snapshot
     if (this.#start === undefined) {
-      this.#start = snapshot.position
-      if (this.#captured) await this.#run.save('full_sync_start', this.#start, this.#start)
+      if (this.#captured) await this.#run.save('full_sync_start', position, position)
+      this.#start = position
     }
     for (const table of tables) {
       if (this.#done.has(table.label)) continue
       this.#progress(table, 'running')
-      for (const chunk of await snapshot.chunks(table, { signal: this.#run.signal })) {
-        if (this.#done.has(chunk.id)) continue
-        await this.#chunk(snapshot, chunk)
-        this.#done.add(chunk.id)
-        progressed()
-      }
+      await this.#table(snapshot, table, progressed)
       this.#done.add(table.label)
       this.#progress(table, 'done')
     }
     return this.#start
   }
 
-  #chunk(snapshot: Snapshot, chunk: Chunk): Promise<void> {
-    const run = this.#run
-    return drain(this.#batches(snapshot, chunk), {
-      inFlight: run.settings.inFlight,
-      transform: (batch) => applyTransforms(batch, run.settings.transforms),
-      write: (batch) => run.write(batch),
-      written: (batch) => {
-        if (batch.op === 'replace' || batch.op === 'truncate') this.#done.add(replaced(chunk.table))
-        run.written('full', batch)
-      },
-      signal: run.signal,
-    })
+  /** Also a table without rows, and so perhaps without chunks, replaces what the target has. */
+  async #table(snapshot: Snapshot, table: Table, progressed: () => void): Promise<void> {
+    const { signal, settings } = this.#run
+    const chunks = await snapshot.chunks(table, { signal })
+    const replaced = `replaced ${table.label}`
+    if (!this.#done.has(replaced)) {
+      const batch = replaceOrTruncate(snapshot, table, signal)
+      await this.#run.write(batch)
+      this.#done.add(replaced)
+      this.#run.written('full', sizeOf(batch))
+    }
+    for (const chunk of chunks) {
+      if (this.#done.has(chunk.id)) continue
+      await this.#rows(snapshot.read(chunk, { limits: settings.limits, signal }))
+      this.#done.add(chunk.id)
+      progressed()
+    }
   }
 
-  async *#batches(snapshot: Snapshot, chunk: Chunk): AsyncGenerator<Batch> {
-    const { limits } = this.#run.settings
-    const { signal } = this.#run
-    if (!this.#done.has(replaced(chunk.table))) yield replaceOrTruncate(snapshot, chunk.table, signal)
-    yield* snapshot.read(chunk, { limits, signal })
+  #rows(batches: AsyncIterable<Batch>): Promise<void> {
+    const { settings, signal } = this.#run
+    return drain(batches, {
+      inFlight: settings.inFlight,
+      transform: (batch) => applyTransforms(batch, settings.transforms),
+      write: (batch) => this.#run.write(batch),
+      written: (batch) => this.#run.written('full', sizeOf(batch)),
+      signal,
+    })
   }
 
   #progress(table: Table, state: 'running' | 'done'): void {
@@ -109,14 +128,8 @@ class Copy {
   }
 }
 
-/** Marks that what the target had of this table before the copy is gone. */
-function replaced(table: Table): string {
-  return `replaced ${table.label}`
-}
-
 function replaceOrTruncate(snapshot: Snapshot, table: Table, signal: AbortSignal | undefined): Batch {
   const { absent } = snapshot
   if (absent === undefined) return { op: 'truncate', table }
-  const batch: ReplaceBatch = { op: 'replace', table, absent: (keys) => absent.call(snapshot, table, keys, { signal }) }
-  return batch
+  return { op: 'replace', table, absent: (keys) => absent.call(snapshot, table, keys, { signal }) }
 }

@@ -1,9 +1,10 @@
 /** The incremental phase: applies deltas in order, each followed by its checkpoint. */
+import { type Batch, isBarrier } from '../core/batch.js'
 import type { Position } from '../core/checkpoint.js'
 import type { Delta } from '../core/delta.js'
 import type { Table } from '../core/schema.js'
 import { drain } from './pipeline.js'
-import type { Run } from './run.js'
+import { type BatchSize, type Run, sizeOf } from './run.js'
 import { applyTransforms } from './transform.js'
 
 export interface IncrementalOptions {
@@ -35,6 +36,7 @@ export async function runIncremental(
           run.emit('caughtUp', { position, text: source.describe(position).text })
         }
       }
+      run.signal?.throwIfAborted()
       return position
     } catch (error) {
       await retries.after(error)
@@ -44,42 +46,50 @@ export async function runIncremental(
 
 /** Applies one delta and its checkpoint. True: it carried changes. */
 async function apply(run: Run, delta: Delta): Promise<boolean> {
-  const { sink, inFlight, transforms } = run.settings
+  const { sink, checkpoints } = run.settings
+  const changed = sink.commit === undefined ? await write(run, delta) : await commit(run, delta)
+  const { position, committedAtMs } = delta
+  const lagMs = committedAtMs === undefined ? undefined : Math.max(0, Date.now() - committedAtMs)
+  // A store apart from a sink that commits follows it, or a restart would ask for changes long acknowledged.
+  const stored = sink.commit !== undefined && (checkpoints === undefined || checkpoints === sink)
+  if (stored) await run.saved('incremental', position, position, lagMs)
+  else await run.save('incremental', position, position, lagMs)
+  return changed
+}
+
+async function write(run: Run, delta: Delta): Promise<boolean> {
+  const { inFlight, transforms } = run.settings
   let changed = false
-  const kind = 'incremental'
-  const lagMs = () => (delta.committedAtMs === undefined ? undefined : Math.max(0, Date.now() - delta.committedAtMs))
-  if (sink.commit !== undefined) {
-    await sink.commit(transformed(run, delta, () => { changed = true }), () => run.checkpoint(kind, delta.position, delta.position), { signal: run.signal })
-    await run.saved(kind, delta.position, delta.position, lagMs())
-    return changed
-  }
   await drain(delta.batches, {
     inFlight,
     transform: (batch) => applyTransforms(batch, transforms),
     write: (batch) => run.write(batch),
     written: (batch) => {
       changed = true
-      run.written(kind, batch)
+      run.written('incremental', sizeOf(batch))
     },
     signal: run.signal,
   })
-  await run.save(kind, delta.position, delta.position, lagMs())
   return changed
 }
 
-/** The same delta with its rows transformed, for sinks that commit deltas themselves. */
-function transformed(run: Run, delta: Delta, seen: () => void): Delta {
-  async function* batches() {
+/** Lets the sink pull the delta. Its batches are durable when the whole is, and counted only then. */
+async function commit(run: Run, delta: Delta): Promise<boolean> {
+  const { sink, transforms } = run.settings
+  const { signal } = run
+  const sizes: BatchSize[] = []
+  async function* batches(): AsyncGenerator<Batch> {
     for await (const batch of delta.batches) {
-      seen()
-      const parts = batch.op === 'upsert' || batch.op === 'delete' ? await applyTransforms(batch, run.settings.transforms) : [batch]
+      const parts = isBarrier(batch) ? [batch] : await applyTransforms(batch, transforms)
       for (const part of parts) {
+        sizes.push(sizeOf(part))
         yield part
-        run.written('incremental', part)
       }
     }
+    // As in the pipeline: a source that stops early because of the signal has not come to the end.
+    signal?.throwIfAborted()
   }
-  return {
+  const pulled: Delta = {
     batches: batches(),
     get position() {
       return delta.position
@@ -91,4 +101,7 @@ function transformed(run: Run, delta: Delta, seen: () => void): Delta {
       return delta.committedAtMs
     },
   }
+  await sink.commit?.(pulled, () => run.checkpoint('incremental', delta.position, delta.position), { signal })
+  for (const size of sizes) run.written('incremental', size)
+  return sizes.length > 0
 }

@@ -10,8 +10,9 @@ export interface SyncEngineOptions {
   readonly source: Source
   readonly sink: Sink
   /**
-   * Where checkpoints are saved. Without a store (and without a sink that commits checkpoints itself) a run of the full
-   * phase alone captures no changes and a run of both phases cannot be resumed.
+   * Where checkpoints are saved. Without a store a run of the full phase alone captures no changes and a run of both
+   * phases cannot be resumed.
+   * @defaultValue the sink, if it commits checkpoints itself and has `load` and `save`; else none
    */
   readonly checkpoints?: CheckpointStore
   /** Names this pipeline in stores, in the source and in the sink. @defaultValue `default` */
@@ -53,7 +54,7 @@ export function settle(options: SyncEngineOptions): EngineSettings {
   const settings: EngineSettings = {
     source,
     sink,
-    checkpoints: options.checkpoints,
+    checkpoints: options.checkpoints ?? ownStore(sink),
     id: options.id ?? defaults.id,
     inFlight: options.inFlight ?? sink.inFlight ?? defaults.inFlight,
     limits: { ...defaults.limits, ...sink.limits, ...options.limits },
@@ -69,10 +70,27 @@ export function settle(options: SyncEngineOptions): EngineSettings {
   wholeNumber('limits.rowsMax', settings.limits.rowsMax)
   wholeNumber('limits.bytesMax', settings.limits.bytesMax)
   wholeNumber('retry.attemptsMax', settings.retry.attemptsMax)
+  delay('retry.delayMs', settings.retry.delayMs)
+  delay('retry.delayMsMax', settings.retry.delayMsMax)
   return settings
+}
+
+/** A sink that commits checkpoints, and can read them back, needs no other store. */
+function ownStore(sink: Sink): CheckpointStore | undefined {
+  return sink.commit !== undefined && isStore(sink) ? sink : undefined
+}
+
+function isStore(sink: object): sink is CheckpointStore {
+  return 'load' in sink && typeof sink.load === 'function' && 'save' in sink && typeof sink.save === 'function'
 }
 
 function wholeNumber(name: string, value: number): void {
   if (Number.isSafeInteger(value) && value >= 1) return
   throw new SyncError('E_CONFIG', `${name} must be a whole number of at least 1`)
+}
+
+/** Timers of Node.js wait for at most 2^31 - 1 ms and turn everything else into 1 ms. */
+function delay(name: string, value: number): void {
+  if (value >= 0 && value < 2 ** 31) return
+  throw new SyncError('E_CONFIG', `${name} must be a number of milliseconds from 0 to 24 days`)
 }

@@ -23,19 +23,21 @@ export interface DrainOptions {
 export async function drain(batches: AsyncIterable<Batch>, options: DrainOptions): Promise<void> {
   const writes = new Writes(options)
   try {
+    await writes.slot()
     for await (const batch of batches) {
-      options.signal?.throwIfAborted()
-      writes.throwIfFailed()
+      writes.check()
       if (isBarrier(batch)) {
         await writes.settle()
         await writes.begin(batch)
         await writes.settle()
-        continue
+      } else {
+        const parts = options.transform === undefined ? [batch] : await options.transform(batch)
+        for (const part of parts) await writes.begin(part)
       }
-      for (const part of options.transform === undefined ? [batch] : await options.transform(batch)) {
-        await writes.begin(part)
-      }
+      await writes.slot()
     }
+    // A source that stops early because of the signal has not come to the end, whether it says so or not.
+    options.signal?.throwIfAborted()
   } catch (error) {
     writes.fail(error)
   }
@@ -53,24 +55,34 @@ class Writes {
   }
 
   async begin(batch: Batch): Promise<void> {
-    while (this.#open.size >= this.#options.inFlight) await Promise.race(this.#open)
-    this.throwIfFailed()
-    this.#options.signal?.throwIfAborted()
+    await this.slot()
     const write = this.#write(batch).finally(() => this.#open.delete(write))
     this.#open.add(write)
+  }
+
+  /** Resolves when one more write may begin. Rejects with the first failure or with the signal's reason. */
+  async slot(): Promise<void> {
+    while (this.#open.size >= this.#options.inFlight) await Promise.race(this.#open)
+    this.check()
+  }
+
+  /** @throws the first failure, or the signal's reason */
+  check(): void {
+    this.#throwIfFailed()
+    this.#options.signal?.throwIfAborted()
   }
 
   /** Resolves when no write is open. Rejects with the first failure. */
   async settle(): Promise<void> {
     while (this.#open.size > 0) await Promise.all(this.#open)
-    this.throwIfFailed()
+    this.#throwIfFailed()
   }
 
   fail(error: unknown): void {
     this.#failure ??= { error }
   }
 
-  throwIfFailed(): void {
+  #throwIfFailed(): void {
     if (this.#failure !== undefined) throw this.#failure.error
   }
 

@@ -2,12 +2,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SyncError } from '../core/errors.js'
 
-/** Exponential backoff with full jitter. */
+/** Exponential backoff with jitter: each wait is between half and all of its ceiling. */
 export interface RetryPolicy {
   /** Tries in a row without progress, the first one included, before `E_RETRY_EXHAUSTED`. */
   readonly attemptsMax: number
-  /** The longest wait before the second try; doubles with each further one. */
+  /** The ceiling of the wait before the second try; doubles with each further one. */
   readonly delayMs: number
+  /** What the ceiling never exceeds. */
   readonly delayMsMax: number
 }
 
@@ -17,6 +18,9 @@ export interface RetryNotice {
   readonly attempt: number
   readonly delayMs: number
 }
+
+/** Keeps the power finite, so that a `delayMs` of 0 stays 0. */
+const doublingsMax = 30
 
 /** Counts the tries of one piece of work and waits between them. */
 export class Retries {
@@ -38,11 +42,12 @@ export class Retries {
 
   /**
    * Resolves when it is time to try again.
-   * @throws the error itself if it is not retryable or the signal has aborted; `E_RETRY_EXHAUSTED` after the last try.
+   * @throws the error itself if it is not retryable; the signal's reason if it has aborted; `E_RETRY_EXHAUSTED` after the
+   * last try.
    */
   async after(error: unknown): Promise<void> {
-    this.#signal?.throwIfAborted()
     if (!(error instanceof SyncError) || !error.retryable) throw error
+    this.#signal?.throwIfAborted()
     this.#attempt += 1
     if (this.#attempt >= this.#policy.attemptsMax) {
       throw new SyncError('E_RETRY_EXHAUSTED', `Gave up after ${this.#attempt} tries: ${error.message}`, {
@@ -50,7 +55,8 @@ export class Retries {
         cause: error,
       })
     }
-    const ceiling = Math.min(this.#policy.delayMsMax, this.#policy.delayMs * 2 ** (this.#attempt - 1))
+    const doublings = Math.min(this.#attempt - 1, doublingsMax)
+    const ceiling = Math.min(this.#policy.delayMsMax, this.#policy.delayMs * 2 ** doublings)
     const delayMs = Math.round(ceiling * (0.5 + Math.random() / 2))
     this.#notice({ error, attempt: this.#attempt, delayMs })
     await sleep(delayMs, undefined, { signal: this.#signal }).catch(() => this.#signal?.throwIfAborted())

@@ -1,11 +1,13 @@
 /** What the phases of one run share: settings, events, counters, checkpoints. */
-import type { Batch } from '../core/batch.js'
+import type { EventEmitter } from 'eventemitter3'
+import type { Batch, Key, ReplaceBatch } from '../core/batch.js'
 import type { Checkpoint, CheckpointKind, Position } from '../core/checkpoint.js'
 import type { Phase, SyncEvents } from '../core/events.js'
+import type { Table } from '../core/schema.js'
 import type { EngineSettings } from './options.js'
-import { Retries, retrying } from './retry.js'
+import { Retries, type RetryNotice, retrying } from './retry.js'
 
-export type Emit = <E extends keyof SyncEvents>(event: E, ...payload: SyncEvents[E]) => void
+export type Emit = <E extends keyof SyncEvents>(event: E, ...payload: EventEmitter.EventArgs<SyncEvents, E>) => void
 
 /** What one table contributed to a run. */
 export interface TableResult {
@@ -13,6 +15,20 @@ export interface TableResult {
   rows: number
   /** Rows written or removed in the incremental phase. */
   changes: number
+}
+
+/** What remains of a batch when it is done. */
+export interface BatchSize {
+  readonly table: Table
+  readonly op: Batch['op']
+  readonly rows: number
+  readonly bytes: number | undefined
+}
+
+export function sizeOf(batch: Batch): BatchSize {
+  const { table, op } = batch
+  if (batch.op === 'truncate' || batch.op === 'replace') return { table, op, rows: 0, bytes: undefined }
+  return { table, op, rows: batch.length, bytes: batch.bytes }
 }
 
 export class Run {
@@ -31,7 +47,7 @@ export class Run {
   }
 
   retries(): Retries {
-    const notice = ({ error, attempt, delayMs }: { error: { code: SyncEvents['retry'][0]['code']; message: string }; attempt: number; delayMs: number }) =>
+    const notice = ({ error, attempt, delayMs }: RetryNotice) =>
       this.emit('retry', { code: error.code, message: error.message, attempt, delayMs })
     return new Retries(this.settings.retry, notice, this.signal)
   }
@@ -43,17 +59,15 @@ export class Run {
 
   /** Writes one batch, as often as it takes. */
   write(batch: Batch): Promise<void> {
+    if (batch.op === 'replace') return this.#replace(batch)
     return this.retrying(() => this.settings.sink.write(batch, { signal: this.signal }))
   }
 
   /** Counts a durable batch and tells listeners. */
-  written(phase: Phase, batch: Batch): void {
-    const { table, op } = batch
-    const rows = 'length' in batch ? batch.length : 0
-    const bytes = 'bytes' in batch ? batch.bytes : undefined
+  written(phase: Phase, { table, op, rows, bytes }: BatchSize): void {
     const result = this.tableResult(table.label)
-    if (phase === 'full') result.rows += rows
-    else result.changes += rows
+    if (phase === 'incremental') result.changes += rows
+    else if (op === 'upsert') result.rows += rows
     this.emit('batch', { phase, table, op, rows, bytes })
   }
 
@@ -73,8 +87,7 @@ export class Run {
   /** Saves a checkpoint where there is a store, acknowledges it to the source, and tells listeners. */
   async save(kind: CheckpointKind, position: Position, resumeAfter: Position, lagMs?: number): Promise<void> {
     const { checkpoints, id } = this.settings
-    const key = `${kind} ${position}`
-    if (key === this.#saved) return
+    if (`${kind} ${position}` === this.#saved) return
     if (checkpoints !== undefined) await checkpoints.save(id, this.checkpoint(kind, position, resumeAfter))
     await this.saved(kind, position, resumeAfter, lagMs)
   }
@@ -82,9 +95,36 @@ export class Run {
   /** A checkpoint became durable by whatever means. */
   async saved(kind: CheckpointKind, position: Position, resumeAfter: Position, lagMs?: number): Promise<void> {
     const { source } = this.settings
-    this.#saved = `${kind} ${position}`
+    const key = `${kind} ${position}`
+    if (key === this.#saved) return
+    this.#saved = key
     this.position = resumeAfter
     this.emit('checkpoint', { kind, position, text: source.describe(position).text, lagMs })
     await source.acknowledge?.(resumeAfter)
+  }
+
+  /**
+   * A failure of the source in between is not helped by writing again: whoever opened the read must open a new one, so
+   * it passes without retries.
+   */
+  async #replace({ table, absent }: ReplaceBatch): Promise<void> {
+    const retries = this.retries()
+    for (;;) {
+      let failure: { readonly error: unknown } | undefined
+      const watched = async (keys: readonly Key[]) => {
+        try {
+          return await absent(keys)
+        } catch (error) {
+          failure ??= { error }
+          throw error
+        }
+      }
+      try {
+        return await this.settings.sink.write({ op: 'replace', table, absent: watched }, { signal: this.signal })
+      } catch (error) {
+        if (failure !== undefined) throw failure.error
+        await retries.after(error)
+      }
+    }
   }
 }

@@ -4,7 +4,8 @@ import type { Checkpoint, Position } from '../core/checkpoint.js'
 import { SyncError } from '../core/errors.js'
 import type { Phase, SyncEvents, SyncWarning } from '../core/events.js'
 import type { Table } from '../core/schema.js'
-import type { RunContext } from '../core/source.js'
+import type { Sink } from '../core/sink.js'
+import type { RunContext, Source } from '../core/source.js'
 import { runFull } from './full.js'
 import { runIncremental } from './incremental.js'
 import { type EngineSettings, type SyncEngineOptions, settle } from './options.js'
@@ -131,9 +132,18 @@ export class SyncEngine extends EventEmitter<SyncEvents> {
       await sink.open?.(context)
       return await work()
     } finally {
-      await source.close?.()
-      await sink.close?.()
+      await this.#close(source)
+      await this.#close(sink)
       this.#running = false
+    }
+  }
+
+  /** Neither may throw. If one does, the other must be closed all the same, and the run's own end must not be hidden. */
+  async #close(side: Source | Sink): Promise<void> {
+    try {
+      await side.close?.()
+    } catch (error) {
+      this.#emit('warning', [{ code: 'close_failed', message: `${side.name} could not be closed (${nameOf(error)})` }])
     }
   }
 
@@ -172,9 +182,13 @@ export class SyncEngine extends EventEmitter<SyncEvents> {
     }
     if (source.compare(stored.resumeAfter, floor) >= 0) return stored.resumeAfter
     const [has, asked] = [stored.resumeAfter, floor].map((position) => source.describe(position).text)
-    throw new SyncError('E_CHECKPOINT_MISMATCH', `Pipeline ${id} has applied changes up to ${has} only: starting at ${asked} would skip some`, {
-      hint: `Start at ${has}, or replay from another position on purpose.`,
-    })
+    throw new SyncError(
+      'E_CHECKPOINT_MISMATCH',
+      `Pipeline ${id} has applied changes up to ${has} only: starting at ${asked} would skip some`,
+      {
+        hint: `Start at ${has}, or replay from another position on purpose.`,
+      },
+    )
   }
 
   /** Emits safely: a throwing listener must not stop the run. */
@@ -199,6 +213,13 @@ function isStop(error: unknown, signal: AbortSignal | undefined): boolean {
 }
 
 function listenerFailed(event: string, error: unknown): SyncWarning {
-  const name = error instanceof Error ? error.name : typeof error
-  return { code: 'listener_failed', message: `A listener of the ${event} event threw (${name}); the run goes on` }
+  return {
+    code: 'listener_failed',
+    message: `A listener of the ${event} event threw (${nameOf(error)}); the run goes on`,
+  }
+}
+
+/** Messages of foreign errors may contain anything. */
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : typeof error
 }

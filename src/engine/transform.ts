@@ -8,7 +8,10 @@ import type { Column, Table } from '../core/schema.js'
  * `null` if it must not exist in the sink (I9). Fields may be changed, added and left out; the key stays what it was.
  * Runs in both phases, so it must give the same result for the same row.
  */
-export type Transform = (rows: readonly Row[], table: Table) => readonly (Row | null)[] | Promise<readonly (Row | null)[]>
+export type Transform = (
+  rows: readonly Row[],
+  table: Table,
+) => readonly (Row | null)[] | Promise<readonly (Row | null)[]>
 
 /** Applies the transforms in order. Deletes pass untouched. */
 export async function applyTransforms(batch: RowBatch, transforms: readonly Transform[]): Promise<readonly RowBatch[]> {
@@ -36,6 +39,7 @@ async function applyOne(
   table: Table,
 ): Promise<readonly (Row | null)[]> {
   const present = rows.filter((row) => row !== null)
+  if (present.length === 0) return rows
   const results = await transform(present, table)
   if (results.length !== present.length) {
     throw new SyncError(

@@ -1,0 +1,37 @@
+/** The command line as a function. */
+import { describeError, usageError } from './error-report.js'
+import type { CommandLineIo } from './io.js'
+import { type LogFormat, Log } from './log.js'
+import { createProgram } from './program.js'
+
+/**
+ * Runs one command line and resolves with its exit code: 0 done, also after a signal or at the timeout; 1 a bug; 2 refused,
+ * change something first; 4 failed, trying again later may help; 5 the same pipeline runs elsewhere. Never rejects.
+ * @param argv without the executable and the script
+ */
+export async function main(argv: readonly string[], io: CommandLineIo): Promise<number> {
+  try {
+    await createProgram(io).parseAsync([...argv], { from: 'user' })
+    return 0
+  } catch (error) {
+    const usage = usageError(error)
+    if (usage === 'answered') return 0
+    if (usage === 'help') return 2
+    const log = new Log({ format: formatOf(argv), level: levelOf(argv), write: (line) => io.stderr.write(`${line}\n`) })
+    return log.failure(describeError(usage ?? error))
+  }
+}
+
+// Read here as well, because the options themselves may be what is wrong.
+function formatOf(argv: readonly string[]): LogFormat {
+  return lastValue(argv, '--log-format') === 'json' ? 'json' : 'text'
+}
+
+function levelOf(argv: readonly string[]): 'debug' | 'error' {
+  return lastValue(argv, '--log-level') === 'debug' ? 'debug' : 'error'
+}
+
+function lastValue(argv: readonly string[], flag: string): string | undefined {
+  const index = argv.findLastIndex((argument) => argument === flag || argument.startsWith(`${flag}=`))
+  return argv[index] === flag ? argv[index + 1] : argv[index]?.slice(flag.length + 1)
+}

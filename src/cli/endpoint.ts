@@ -1,0 +1,27 @@
+/** The address of SurrealDB on the command line. */
+import { SyncError } from '../index.js'
+
+const schemes = ['ws:', 'wss:', 'http:', 'https:', 'mem:', 'surrealkv:', 'rocksdb:']
+const network = ['ws:', 'wss:', 'http:', 'https:']
+
+/** Checks the address, without connecting. Never repeats it in a message. @throws SyncError `E_CONFIG` */
+export function parseEndpoint(text: string): string {
+  const endpoint = text.trim()
+  const scheme = /^[a-z][a-z0-9+.-]*:(?=\/\/)/i.exec(endpoint)?.[0].toLowerCase()
+  if (scheme === undefined || !schemes.includes(scheme)) throw invalid('does not begin with ws://, wss://, http:// or https://')
+  if (!network.includes(scheme)) return endpoint
+  let url: URL
+  try {
+    url = new URL(endpoint)
+  } catch {
+    throw invalid('cannot be parsed')
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw invalid('contains a user name or a password', 'Use --surreal-username and --surreal-password, or their variables.')
+  }
+  return endpoint
+}
+
+function invalid(what: string, hint = 'Write it like ws://localhost:8000.'): SyncError {
+  return new SyncError('E_CONFIG', `The SurrealDB endpoint ${what}`, { hint })
+}

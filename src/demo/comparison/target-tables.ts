@@ -1,0 +1,55 @@
+/** The SurrealDB side of a comparison. */
+import { Table } from 'surrealdb'
+import { decodeCbor } from './cbor-reader.js'
+import type { SurrealValue } from './surreal-value.js'
+
+/** The part of `Surreal` that is used here. */
+export interface SurrealQueries {
+  query<R extends unknown[]>(query: string, bindings?: Record<string, unknown>): PromiseLike<R>
+}
+
+/** What SurrealDB holds under a record id. */
+export interface FoundRecord {
+  readonly key: SurrealValue
+  readonly fields: ReadonlyMap<string, SurrealValue>
+}
+
+const recordsPerPage = 1_000
+
+/** The names of the database's tables. */
+export async function readTargetTables(target: SurrealQueries): Promise<ReadonlySet<string>> {
+  const [info] = await target.query<[{ readonly tables: Readonly<Record<string, string>> }]>('info for db')
+  return new Set(Object.keys(info.tables))
+}
+
+/** Every record of a table that exists, a page at a time. The server encodes them, so that no kind is lost on the way. */
+export async function* readTargetRecords(
+  target: SurrealQueries,
+  table: string,
+): AsyncGenerator<readonly FoundRecord[]> {
+  for (let start = 0; ; start += recordsPerPage) {
+    const [page] = await target.query<[ArrayBuffer[]]>(
+      'select value encoding::cbor::encode($this) from $table start $start limit $limit',
+      { table: new Table(table), start, limit: recordsPerPage },
+    )
+    if (page.length > 0) yield page.map((bytes) => foundRecord(new Uint8Array(bytes)))
+    if (page.length < recordsPerPage) return
+  }
+}
+
+export async function countTargetRecords(target: SurrealQueries, table: string): Promise<number> {
+  const [counts] = await target.query<[{ readonly count: number }[]]>('select count() from $table group all', {
+    table: new Table(table),
+  })
+  return counts[0]?.count ?? 0
+}
+
+function foundRecord(bytes: Uint8Array): FoundRecord {
+  const record = decodeCbor(bytes)
+  if (record.kind !== 'object') throw new Error('A record is an object.')
+  const fields = new Map(record.fields)
+  const id = fields.get('id')
+  fields.delete('id')
+  if (id?.kind !== 'record') throw new Error('A record has an id.')
+  return { key: id.key, fields }
+}

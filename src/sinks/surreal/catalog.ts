@@ -1,0 +1,79 @@
+/** Which source table goes to which target table, and the plans of all that were announced. */
+import { SyncError } from '../../core/errors.js'
+import type { SyncWarning } from '../../core/events.js'
+import type { Table } from '../../core/schema.js'
+import { stateTable } from './statements.js'
+import { planTable, type TablePlan } from './table-plan.js'
+import type { ValueForms } from './types.js'
+
+export class Catalog {
+  readonly #forms: ValueForms
+  readonly #tableName: (table: Table) => string
+  /** Target names by source label. */
+  readonly #targets = new Map<string, string>()
+  readonly #plans = new WeakMap<Table, TablePlan>()
+
+  constructor(forms: ValueForms, tableName: (table: Table) => string) {
+    this.#forms = forms
+    this.#tableName = tableName
+  }
+
+  /** Registers tables. @throws SyncError `E_NAME_COLLISION`, `E_TABLE_WITHOUT_KEY` */
+  register(tables: readonly Table[], warn: (warning: SyncWarning) => void): readonly TablePlan[] {
+    const labels = new Map<string, string>()
+    for (const table of tables) {
+      const target = this.#targetOf(table)
+      const other = labels.get(target)
+      if (other !== undefined && other !== table.label) throw collision(table, `${other} and ${table.label}`, target)
+      if (target === stateTable) throw collision(table, `${table.label} and the state records`, target)
+      labels.set(target, table.label)
+      this.#targets.set(table.label, target)
+    }
+    return tables.map((table) => {
+      const plan = this.#make(table)
+      const { renamedId } = plan.shape
+      if (renamedId !== undefined) {
+        warn({
+          code: 'column_renamed',
+          message: `Column id of ${table.label} is not its key and was renamed to ${renamedId}`,
+          table: table.label,
+          column: 'id',
+        })
+      }
+      return plan
+    })
+  }
+
+  /** The plan of a table, made anew when the source describes it anew. */
+  plan(table: Table): TablePlan {
+    const known = this.#plans.get(table)
+    if (known !== undefined) return known
+    if (!this.#targets.has(table.label)) throw new Error(`The table ${table.label} was not announced to prepare()`)
+    return this.#make(table)
+  }
+
+  #make(table: Table): TablePlan {
+    if (table.key.length === 0) {
+      throw new SyncError('E_TABLE_WITHOUT_KEY', `Table ${table.label} has no key, so its rows have no record ids`, {
+        table: table.label,
+        hint: 'Add a primary key, or leave the table out.',
+      })
+    }
+    const plan = planTable(table, this.#targets.get(table.label) ?? this.#targetOf(table), this.#forms)
+    this.#plans.set(table, plan)
+    return plan
+  }
+
+  #targetOf(table: Table): string {
+    const target = this.#tableName(table)
+    if (typeof target === 'string' && target !== '') return target
+    throw new SyncError('E_CONFIG', `The option tableName returned no name for ${table.label}`, { table: table.label })
+  }
+}
+
+function collision(table: Table, who: string, target: string): SyncError {
+  return new SyncError('E_NAME_COLLISION', `Both ${who} would be written to the target table ${target}`, {
+    table: table.label,
+    hint: 'Leave one of them out, or give it another name with the option `tableName`.',
+  })
+}

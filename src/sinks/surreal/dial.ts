@@ -1,0 +1,277 @@
+/** Opening connections: to a server, to an engine in this process, or by a function that the caller gave. */
+import { createRemoteEngines, type EngineFactory, type Engines, Surreal } from 'surrealdb'
+import { SyncError } from '../../core/errors.js'
+import type { Abortable } from '../../core/source.js'
+import type { Address } from './address.js'
+import type { Dial, Link } from './connection.js'
+import { toSyncError } from './errors.js'
+import { webSocketEngine } from './one-shot-web-socket-engine.js'
+import { settle } from './settle.js'
+
+/** Who signs in, and which database is used. */
+export interface Credentials {
+  readonly namespace: string
+  readonly database: string
+  readonly username?: string
+  readonly password?: string
+  /** Where the user is defined. By default all three are tried, from the root down. */
+  readonly authLevel?: AuthLevel
+}
+
+export type AuthLevel = 'root' | 'namespace' | 'database'
+
+interface DialOptions {
+  readonly address: Address
+  readonly credentials: Credentials
+  readonly connectTimeoutMs: number
+}
+
+/** Connects to a server by ws, wss, http or https. */
+export function remoteDial(options: DialOptions): Dial {
+  const levels = new SignInLevels(options.credentials)
+  return (abortable) => levels.try((level) => openUrl(options, remoteEngines, level, abortable))
+}
+
+/** Opens an engine in this process. Every lane gets the same one, because a database file has one opener. */
+export function embeddedDial(options: DialOptions): Dial {
+  const levels = new SignInLevels(options.credentials)
+  const dial: Dial = async (abortable) => {
+    const engines = await embeddedEngines(options.address)
+    return levels.try((level) => openUrl(options, () => engines, level, abortable))
+  }
+  return shared(dial)
+}
+
+/** Connects by a function of the caller's. */
+export function customDial(
+  connect: () => Promise<Surreal>,
+  disconnect: (db: Surreal) => Promise<unknown>,
+  connectTimeoutMs: number,
+): Dial {
+  return async ({ signal }) => {
+    let given: Promise<Surreal>
+    try {
+      given = connect()
+      const db = await settle(given, {
+        timeoutMs: connectTimeoutMs,
+        what: 'The connect function did not settle',
+        signal,
+      })
+      return linkTo(db, () => disconnect(db), false)
+    } catch (error) {
+      throw signal?.aborted === true ? signal.reason : toSyncError(error, { connecting: true })
+    }
+  }
+}
+
+/** The levels at which a user may be defined, reduced to the one that worked. */
+class SignInLevels {
+  #levels: readonly (AuthLevel | undefined)[]
+
+  constructor({ username, authLevel }: Credentials) {
+    if (username === undefined) this.#levels = [undefined]
+    else this.#levels = authLevel === undefined ? ['root', 'namespace', 'database'] : [authLevel]
+  }
+
+  async try(open: (level: AuthLevel | undefined) => Promise<Link>): Promise<Link> {
+    let refusal: unknown
+    for (const level of this.#levels) {
+      try {
+        const link = await open(level)
+        this.#levels = [level]
+        return link
+      } catch (error) {
+        const code = error instanceof SyncError ? error.code : undefined
+        if (code !== 'E_AUTH' && !(refusal !== undefined && code === 'E_UNKNOWN_DATABASE')) throw error
+        refusal ??= error
+      }
+    }
+    throw refusal
+  }
+}
+
+async function openUrl(
+  { address, credentials, connectTimeoutMs }: DialOptions,
+  engines: (connection: Requests) => Engines,
+  level: AuthLevel | undefined,
+  { signal }: Abortable,
+): Promise<Link> {
+  const { namespace, database } = credentials
+  const requests = new Requests()
+  let engineFailed: (error: unknown) => void = () => {}
+  const failed = new Promise<never>((_, reject) => {
+    engineFailed = reject
+  })
+  failed.catch(() => {})
+  const db = new Surreal({ engines: observed(engines(requests), engineFailed), fetchImpl: requests.fetch })
+  const link = linkTo(
+    db,
+    async () => {
+      requests.abort()
+      await db.close()
+    },
+    address.embedded,
+  )
+  try {
+    const ended = new Promise<never>((_, reject) => link.onLost(reject))
+    ended.catch(() => {})
+    const options = { namespace, database, authentication: authentication(credentials, level), reconnect: false }
+    const connected = db.connect(address.embedded ? 'mem://' : address.url, options)
+    connected.catch(() => {})
+    // A broken socket reports its reason first and its end next: `failed` must win.
+    await settle(Promise.race([failed, connected, ended]), {
+      timeoutMs: connectTimeoutMs,
+      what: `SurrealDB at ${address.label} did not accept a connection`,
+      signal,
+    })
+    return link
+  } catch (error) {
+    void link.close()
+    if (signal?.aborted === true) throw signal.reason
+    throw unreachable(toSyncError(error, { connecting: true, address: address.label }))
+  }
+}
+
+/** While connecting, silence and a cut both mean that nobody is there. */
+function unreachable(error: SyncError): SyncError {
+  if (error.code !== 'E_CONNECTION_LOST') return error
+  return new SyncError('E_UNREACHABLE', error.message, { cause: error.cause ?? error })
+}
+
+function authentication({ namespace, database, username, password }: Credentials, level: AuthLevel | undefined) {
+  if (username === undefined || password === undefined || level === undefined) return undefined
+  if (level === 'root') return { username, password }
+  return level === 'namespace' ? { namespace, username, password } : { namespace, database, username, password }
+}
+
+function linkTo(db: Surreal, close: () => Promise<unknown>, embedded: boolean): Link {
+  const listeners = new Set<(error: SyncError) => void>()
+  let lost: SyncError | undefined
+  let closing: Promise<void> | undefined
+  const end = () => {
+    if (lost !== undefined) return
+    lost = new SyncError('E_CONNECTION_LOST', 'The connection to SurrealDB was lost')
+    for (const listener of [...listeners]) listener(lost)
+    listeners.clear()
+  }
+  const unsubscribe = [db.subscribe('disconnected', end), db.subscribe('reconnecting', end)]
+  return {
+    db,
+    embedded,
+    onLost(listener) {
+      if (lost !== undefined) listener(lost)
+      else listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    close() {
+      closing ??= (async () => {
+        try {
+          await close()
+        } catch {
+          // A connection that cannot be closed is as gone as one that can.
+        } finally {
+          for (const forget of unsubscribe) forget()
+          end()
+        }
+      })()
+      return closing
+    },
+  }
+}
+
+/** One connection for all who dial, closed when the last of them closes it. */
+function shared(dial: Dial): Dial {
+  let current: { readonly link: Promise<Link>; users: number } | undefined
+  return async (options) => {
+    const mine = current ?? { link: dial(options), users: 0 }
+    current = mine
+    mine.users += 1
+    const leave = () => {
+      mine.users -= 1
+      if (mine.users === 0 && current === mine) current = undefined
+    }
+    try {
+      const link = await mine.link
+      let left = false
+      return {
+        ...link,
+        async close() {
+          if (left) return
+          left = true
+          leave()
+          if (mine.users === 0) await link.close()
+        },
+      }
+    } catch (error) {
+      leave()
+      throw error
+    }
+  }
+}
+
+/** The HTTP requests of one connection, so that dropping it ends them. */
+class Requests {
+  readonly #controller = new AbortController()
+  readonly fetch: typeof fetch = (input, init) => fetch(input, { ...init, signal: this.#controller.signal })
+
+  abort(): void {
+    this.#controller.abort()
+  }
+}
+
+function remoteEngines(): Engines {
+  return { ...createRemoteEngines(), ws: webSocketEngine, wss: webSocketEngine }
+}
+
+/** The SDK does not tell why an engine failed to open, and would wait for ever. */
+function observed(engines: Engines, failed: (error: unknown) => void): Engines {
+  const observe =
+    (factory: EngineFactory): EngineFactory =>
+    (context) => {
+      const engine = factory(context)
+      engine.subscribe('error', failed)
+      return engine
+    }
+  return Object.fromEntries(Object.entries(engines).map(([name, factory]) => [name, observe(factory)]))
+}
+
+/** The engine gets the path as it was given: a URL would change spaces and other characters in it. */
+async function embeddedEngines(address: Address): Promise<Engines> {
+  const { createNodeEngines } = await importNode()
+  const factory = createNodeEngines()[address.protocol.slice(0, -1)]
+  if (factory === undefined) throw new SyncError('E_CONFIG', `The engine of ${address.label} is not available`)
+  const open: EngineFactory = (context) => {
+    const engine = factory(context)
+    const original = engine.open.bind(engine)
+    engine.open = (state) => {
+      state.url = new VerbatimUrl(address.url)
+      original(state)
+    }
+    return engine
+  }
+  return { mem: open }
+}
+
+class VerbatimUrl extends URL {
+  readonly #text: string
+
+  constructor(text: string) {
+    super('mem://')
+    this.#text = text
+  }
+
+  override toString(): string {
+    return this.#text
+  }
+}
+
+async function importNode(): Promise<typeof import('@surrealdb/node')> {
+  try {
+    return await import('@surrealdb/node')
+  } catch (error) {
+    throw new SyncError('E_MISSING_PACKAGE', 'An embedded database needs the package @surrealdb/node', {
+      hint: 'Install it: npm install @surrealdb/node@3',
+      cause: error,
+    })
+  }
+}

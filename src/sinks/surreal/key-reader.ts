@@ -1,0 +1,134 @@
+/** From a record id back to the key of a row: the inverse of what the writer does. */
+import { DateTime, Decimal as SurrealDecimal, Duration, Uuid } from 'surrealdb'
+import type { Key } from '../../core/batch.js'
+import type { Table } from '../../core/schema.js'
+import { Decimal, type LogicalType, type Value } from '../../core/value.js'
+import { dateText, intervalText, timestampText } from './iso-text.js'
+
+const secondsPerDay = 86_400
+
+/** The types whose values cannot be read back out of a record id. */
+export function isReadableKey(table: Table): boolean {
+  return table.key.every(({ type }) => isReadable(type))
+}
+
+/** The key behind the key part of a record id, or undefined if it cannot be a key of this table. */
+export function readKey(table: Table, bare: boolean, id: unknown): Key | undefined {
+  const cells = bare ? [id] : id
+  if (!Array.isArray(cells) || cells.length !== table.key.length) return undefined
+  const key: Value[] = []
+  for (const [index, { type }] of table.key.entries()) {
+    const value = readCell(cells[index], type)
+    if (value === undefined || value === null) return undefined
+    key.push(value)
+  }
+  return key
+}
+
+function isReadable(type: LogicalType): boolean {
+  if (type.kind === 'array') return isReadable(type.element)
+  if (type.kind === 'object') return type.fields.every((field) => isReadable(field.type))
+  return type.kind !== 'geometry' && type.kind !== 'range'
+}
+
+/** `undefined`: not a value of this type. */
+function readCell(cell: unknown, type: LogicalType): Value | undefined {
+  if (cell === null) return null
+  switch (type.kind) {
+    case 'boolean':
+      return typeof cell === 'boolean' ? cell : undefined
+    case 'integer':
+      return readInteger(cell)
+    case 'float':
+      return typeof cell === 'number' ? cell : typeof cell === 'bigint' ? Number(cell) : undefined
+    case 'decimal':
+      return readDecimal(cell)
+    case 'text':
+    case 'time':
+      return typeof cell === 'string' ? cell : undefined
+    case 'uuid':
+      return cell instanceof Uuid ? cell.toString() : typeof cell === 'string' ? cell : undefined
+    case 'bytes':
+      return cell instanceof ArrayBuffer ? new Uint8Array(cell) : cell instanceof Uint8Array ? cell : undefined
+    case 'date':
+    case 'timestamp':
+      return readDatetime(cell, type.kind)
+    case 'interval':
+      return readInterval(cell)
+    case 'json':
+      return readJson(cell)
+    case 'array':
+      return readArray(cell, type.element)
+    case 'dictionary':
+      return readMembers(cell, () => ({ kind: 'text' }))
+    case 'object':
+      return readMembers(cell, (name) => type.fields.find((field) => field.name === name)?.type)
+    case 'range':
+    case 'geometry':
+      return undefined
+  }
+}
+
+/** Integers beyond 64 bits are text. */
+function readInteger(cell: unknown): Value | undefined {
+  if (typeof cell === 'number') return Number.isInteger(cell) ? cell : undefined
+  if (typeof cell === 'bigint') return cell
+  return typeof cell === 'string' && /^-?\d+$/.test(cell) ? BigInt(cell) : undefined
+}
+
+/** Those that do not fit are text, and those that are not finite are floats. */
+function readDecimal(cell: unknown): Value | undefined {
+  if (cell instanceof SurrealDecimal) return cell.toString()
+  if (typeof cell === 'number' && !Number.isFinite(cell)) return String(cell)
+  return typeof cell === 'string' && /^-?\d+(\.\d+)?$/.test(cell) ? cell : undefined
+}
+
+function readDatetime(cell: unknown, kind: 'date' | 'timestamp'): Value | undefined {
+  if (typeof cell === 'string') return /^(-?infinity$|[-+]?\d{4})/.test(cell) ? cell : undefined
+  if (!(cell instanceof DateTime)) return undefined
+  const seconds = Number(cell.seconds)
+  if (kind === 'timestamp') return timestampText(seconds, Number(cell.nanoseconds))
+  return seconds % secondsPerDay === 0 ? dateText(seconds / secondsPerDay) : undefined
+}
+
+function readInterval(cell: unknown): Value | undefined {
+  if (typeof cell === 'string') return cell.startsWith('P') ? cell : undefined
+  if (cell instanceof Duration) return intervalText(0, 0, cell.nanoseconds / 1000n)
+  const parts = readMembers(cell, () => ({ kind: 'integer' }))
+  if (parts === undefined || parts === null || typeof parts !== 'object') return undefined
+  const { months, days, microseconds } = parts as { readonly [name: string]: Value }
+  if (typeof months !== 'number' || typeof days !== 'number') return undefined
+  if (typeof microseconds !== 'number' && typeof microseconds !== 'bigint') return undefined
+  return intervalText(months, days, BigInt(microseconds))
+}
+
+function readJson(cell: unknown): Value | undefined {
+  if (cell === null || typeof cell === 'string' || typeof cell === 'boolean') return cell
+  if (typeof cell === 'number' || typeof cell === 'bigint') return cell
+  if (cell instanceof SurrealDecimal) return new Decimal(cell.toString())
+  return Array.isArray(cell) ? readArray(cell, { kind: 'json' }) : readMembers(cell, () => ({ kind: 'json' }))
+}
+
+function readArray(cell: unknown, element: LogicalType): Value | undefined {
+  if (!Array.isArray(cell)) return undefined
+  const values: Value[] = []
+  for (const member of cell) {
+    // Arrays of more dimensions are nested arrays of the same element.
+    const value = Array.isArray(member) && element.kind !== 'json' ? readArray(member, element) : readCell(member, element)
+    if (value === undefined) return undefined
+    values.push(value)
+  }
+  return values
+}
+
+function readMembers(cell: unknown, typeOf: (name: string) => LogicalType | undefined): Value | undefined {
+  if (typeof cell !== 'object' || cell === null || Object.getPrototypeOf(cell) !== Object.prototype) return undefined
+  const members: { [name: string]: Value } = {}
+  for (const [name, member] of Object.entries(cell)) {
+    const type = typeOf(name)
+    const value = type === undefined ? undefined : readCell(member, type)
+    if (value === undefined) return undefined
+    Object.defineProperty(members, name, { value, enumerable: true, configurable: true, writable: true })
+  }
+  return members
+}

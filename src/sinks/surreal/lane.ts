@@ -1,0 +1,154 @@
+/** One writer: a connection, a buffer to encode into, and a state record that proves and fences its transactions. */
+import { randomUUID } from 'node:crypto'
+import { BoundExcluded, BoundIncluded, CborCodec, RecordId, RecordIdRange } from 'surrealdb'
+import { SyncError } from '../../core/errors.js'
+import type { Abortable } from '../../core/source.js'
+import type { CborWriter } from './cbor-writer.js'
+import type { Connection } from './connection.js'
+import { isConflict, isExistingRecord, isMissingTable, notApplied, thrownText, toSyncError } from './errors.js'
+import { type Answer, ask } from './query.js'
+import { pause } from './settle.js'
+import { claimTransaction, fencedText, stateTable, type WriteKind, writeTransaction } from './statements.js'
+
+const conflictAttemptsMax = 6
+const conflictDelayMs = 15
+/** More lanes than any sink will ever have. */
+const laneMax = 1_000
+const codec = new CborCodec({})
+
+export interface LaneOptions {
+  readonly index: number
+  readonly connection: Connection
+  readonly writer: CborWriter
+}
+
+/** What one transaction writes. The bytes are an array of records, or of record ids. */
+export interface Write {
+  readonly kind: WriteKind
+  readonly bytes?: Uint8Array
+  /** For messages. */
+  readonly table?: string
+}
+
+export class Lane {
+  readonly connection: Connection
+  readonly writer: CborWriter
+  readonly #index: number
+  #pipeline = ''
+  #encoded = false
+  /** The tokens that the state record may hold: several when the outcome of transactions is unknown. */
+  #known: readonly string[] = []
+
+  constructor({ index, connection, writer }: LaneOptions) {
+    this.#index = index
+    this.connection = connection
+    this.writer = writer
+  }
+
+  /** Whether the server decodes CBOR itself. */
+  get encoded(): boolean {
+    return this.#encoded
+  }
+
+  /** A transaction was sent and nobody knows what became of it. It may even be carried out later. */
+  get suspect(): boolean {
+    return this.#known.length > 1
+  }
+
+  /** Begins a run. */
+  bind(pipeline: string, encoded: boolean): void {
+    this.#pipeline = pipeline
+    this.#encoded = encoded
+    this.#known = []
+  }
+
+  /** Makes this lane the only writer of its state record, or checks that it still is. */
+  async claim(laneCount: number, options: Abortable): Promise<void> {
+    if (this.#known.length > 0) {
+      await this.write({ kind: 'nothing' }, options)
+      return
+    }
+    const others = new RecordIdRange(
+      stateTable,
+      new BoundIncluded([this.#pipeline, laneCount]),
+      new BoundExcluded([this.#pipeline, laneMax]),
+    )
+    await this.#transact(claimTransaction, { others }, options)
+  }
+
+  /** After an unknown outcome: from here on the transaction in question cannot take effect any more. */
+  async recover(options: Abortable): Promise<void> {
+    if (this.suspect) await this.write({ kind: 'nothing' }, options)
+  }
+
+  /**
+   * Runs one transaction and proves that it took effect. False: an insert met a record that exists, and nothing was written.
+   *
+   * @throws SyncError `E_LEASE_LOST`, `E_STATE_MISSING`, `E_WRITE_NOT_APPLIED` and all that {@link toSyncError} names
+   */
+  async write({ kind, bytes, table }: Write, options: Abortable): Promise<boolean> {
+    const rows = bytes === undefined ? {} : this.#encoded ? { bytes } : { rows: codec.decode(bytes) }
+    const failure = await this.#transact(writeTransaction(kind, this.#encoded), rows, options, table, kind === 'insert')
+    return failure === undefined
+  }
+
+  /** Retries conflicts. Returns the failure only if it is an existing record and the caller can deal with that. */
+  async #transact(
+    text: string,
+    bindings: Record<string, unknown>,
+    options: Abortable,
+    table?: string,
+    mayExist = false,
+  ): Promise<unknown> {
+    for (let attempt = 1; ; attempt += 1) {
+      const failure = await this.#once(text, bindings, options, table)
+      if (failure === undefined || (mayExist && isExistingRecord(failure))) return failure
+      // An update found nothing and the create found something: another writer was in between.
+      const passing = isConflict(failure) || isExistingRecord(failure)
+      if (!passing || attempt === conflictAttemptsMax) throw this.#explain(failure, table)
+      await pause(conflictDelayMs * 2 ** attempt * (0.5 + Math.random()), options.signal)
+    }
+  }
+
+  /** Returns what made the transaction fail. Throws when nobody knows whether it did. */
+  async #once(text: string, bindings: Record<string, unknown>, options: Abortable, table?: string): Promise<unknown> {
+    const next = randomUUID()
+    const known = this.#known
+    const state = new RecordId(stateTable, [this.#pipeline, this.#index])
+    const all = { ...bindings, state, known, next, pipeline: this.#pipeline }
+    let answer: Answer
+    this.#known = [...known, next]
+    try {
+      answer = await this.connection.call((db) => ask(db, text, all), options, table)
+    } catch (error) {
+      const refused = error instanceof SyncError && error.code !== 'E_CONNECTION_LOST'
+      if (refused) this.#known = known
+      throw error
+    }
+    if (answer.failure !== undefined) {
+      this.#known = known
+      return answer.failure
+    }
+    const proved = answer.results.some((result) => Array.isArray(result) && result.length === 1 && result[0] === next)
+    if (!proved) {
+      this.#known = known
+      throw notApplied(table)
+    }
+    this.#known = [next]
+    return undefined
+  }
+
+  #explain(failure: unknown, table?: string): SyncError {
+    const thrown = thrownText(failure)
+    if (thrown?.startsWith(fencedText) === true && !thrown.endsWith('missing')) {
+      return new SyncError('E_LEASE_LOST', `Another run took over the pipeline ${this.#pipeline}`, { cause: failure })
+    }
+    if (thrown?.startsWith(fencedText) === true || isMissingTable(failure, stateTable)) {
+      return new SyncError('E_STATE_MISSING', `The state of the pipeline ${this.#pipeline} is gone from SurrealDB`, {
+        hint: 'If the database was emptied or replaced, run a full sync again.',
+        cause: failure,
+      })
+    }
+    return toSyncError(failure, { table })
+  }
+}

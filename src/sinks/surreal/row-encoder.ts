@@ -1,0 +1,124 @@
+/** Cuts a batch into pieces of CBOR that fit into one transaction each. */
+import type { RowBatch, RowCursor } from '../../core/batch.js'
+import { SyncError } from '../../core/errors.js'
+import { cbor } from './cbor-buffer.js'
+import type { CborWriter } from './cbor-writer.js'
+import { type RowLayout, rowLayout, type TablePlan } from './table-plan.js'
+
+/** Bounds of one piece. A row larger than `bytesMax` travels alone; one larger than `rowBytesMax` is refused. */
+export interface PieceLimits {
+  readonly rowsMax: number
+  readonly bytesMax: number
+  readonly rowBytesMax: number
+  /** What the refusal tells to do. */
+  readonly rowHint: string
+}
+
+/** An array of records, or of record ids for a delete. The bytes are borrowed until the next piece is asked for. */
+export interface Piece {
+  readonly rowCount: number
+  readonly bytes: Uint8Array
+}
+
+const headSize = 5
+/** A larger buffer is given back after the batch that needed it. */
+const keptBytesMax = 4 * 1024 * 1024
+
+export class RowEncoder {
+  readonly #writer: CborWriter
+  readonly #plan: TablePlan
+  readonly #layout: RowLayout
+  readonly #cursor: RowCursor
+  readonly #limits: PieceLimits
+  readonly #deleting: boolean
+  /** The row that did not fit into the last piece. */
+  #carriedStart = 0
+  #carriedEnd = 0
+
+  constructor(writer: CborWriter, plan: TablePlan, batch: RowBatch, limits: PieceLimits) {
+    this.#writer = writer
+    this.#plan = plan
+    this.#layout = rowLayout(plan, batch)
+    this.#cursor = batch.cursor()
+    this.#limits = limits
+    this.#deleting = batch.op === 'delete'
+    writer.reset(keptBytesMax)
+  }
+
+  /** The next piece, or undefined after the last one. */
+  next(): Piece | undefined {
+    const writer = this.#writer
+    const { rowsMax, bytesMax } = this.#limits
+    writer.position = 0
+    writer.putArrayPlaceholder()
+    let rowCount = 0
+    if (this.#carriedEnd > 0) {
+      writer.move(this.#carriedStart, this.#carriedEnd, headSize)
+      this.#carriedEnd = 0
+      rowCount = 1
+    }
+    while (rowCount < rowsMax && (rowCount === 0 || writer.position <= bytesMax) && this.#cursor.next()) {
+      const start = writer.position
+      this.#putRow()
+      this.#checkSize(writer.position - start)
+      if (rowCount > 0 && writer.position > bytesMax) {
+        this.#carriedStart = start
+        this.#carriedEnd = writer.position
+        return this.#piece(rowCount, start)
+      }
+      rowCount += 1
+    }
+    return rowCount === 0 ? undefined : this.#piece(rowCount, writer.position)
+  }
+
+  #piece(rowCount: number, end: number): Piece {
+    this.#writer.setArrayLength(0, rowCount)
+    return { rowCount, bytes: this.#writer.slice(0, end) }
+  }
+
+  #putRow(): void {
+    const writer = this.#writer
+    const { recordPrefix, omitsNulls } = this.#plan
+    if (this.#deleting) {
+      this.#putRecordId()
+      return
+    }
+    writer.putRaw(recordPrefix)
+    this.#putRecordId()
+    for (const { name, index, site } of this.#layout.fields) {
+      const start = writer.position
+      writer.putRaw(name)
+      writer.site = site
+      this.#cursor.write(index, writer)
+      if (omitsNulls && this.#isNull(start + name.length)) writer.position = start
+    }
+    if (omitsNulls) writer.putByte(cbor.end)
+  }
+
+  #putRecordId(): void {
+    const writer = this.#writer
+    writer.putRaw(this.#plan.shape.idPrefix)
+    writer.keyed = true
+    for (const { index, site } of this.#layout.key) {
+      const start = writer.position
+      writer.site = site
+      this.#cursor.write(index, writer)
+      if (this.#isNull(start)) throw site.refuse('NULL in a key')
+    }
+    writer.keyed = false
+  }
+
+  #isNull(start: number): boolean {
+    return this.#writer.position === start + 1 && this.#writer.byteAt(start) === cbor.null
+  }
+
+  #checkSize(byteCount: number): void {
+    const { rowBytesMax, rowHint } = this.#limits
+    if (byteCount <= rowBytesMax) return
+    const { label } = this.#plan.table
+    throw new SyncError('E_ROW_TOO_LARGE', `A row of ${label} takes ${byteCount} bytes, more than ${rowBytesMax}`, {
+      table: label,
+      hint: rowHint,
+    })
+  }
+}

@@ -1,0 +1,74 @@
+/** The constant SurrealQL texts. Values and table names travel as parameters only; `DEFINE` is the exception. */
+import { quoteIdentifier } from './quote.js'
+
+/** The table of state records, beside the target tables. */
+export const stateTable = 'surreal_sync_state'
+
+/** What a write transaction does with `$rows`: records, or record ids to delete. */
+export type WriteKind = 'insert' | 'upsert' | 'delete' | 'nothing'
+
+/** `THROW`n when the state record is not the one this sink wrote last. */
+export const fencedText = 'surreal_sync: state record is '
+
+const decodeRows = 'LET $rows = encoding::cbor::decode($bytes);'
+
+/**
+ * Update, else create, is cheaper than UPSERT on every engine: UPSERT takes a savepoint for each record. A record that is
+ * there already keeps its graph edges, and its events see an update.
+ */
+const writes: { readonly [Kind in WriteKind]: string } = {
+  insert: 'INSERT $rows RETURN NONE;',
+  upsert: `FOR $row IN $rows {
+  IF (UPDATE $row.id CONTENT $row RETURN VALUE id) == [] { CREATE $row.id CONTENT $row RETURN NONE }
+};`,
+  delete: 'DELETE $rows RETURN NONE;',
+  nothing: '',
+}
+
+/**
+ * One write transaction. It does nothing unless the lane's state record holds one of `$known`, so that a request that
+ * arrives late changes nothing, and it must return `$next`: without rights SurrealDB reports success and writes nothing.
+ */
+export function writeTransaction(kind: WriteKind, encoded: boolean): string {
+  return `BEGIN;
+LET $seen = (SELECT VALUE token FROM ONLY $state);
+IF $seen NOT IN $known { THROW '${fencedText}' + (IF $seen == NONE { 'missing' } ELSE { 'foreign' }) };
+${encoded && kind !== 'nothing' ? decodeRows : ''}
+${writes[kind]}
+UPSERT $state CONTENT { pipeline: $pipeline, token: $next, written_at: time::now() } RETURN VALUE token;
+COMMIT;`
+}
+
+/** Takes a lane's state record, whoever had it, and the records of lanes beyond the ones in use. */
+export const claimTransaction = `BEGIN;
+UPDATE $others SET token = $next RETURN NONE;
+UPSERT $state CONTENT { pipeline: $pipeline, token: $next, written_at: time::now() } RETURN VALUE token;
+COMMIT;`
+
+/** The pipeline's own record: which target tables it owns. */
+export const readPipeline = 'SELECT * FROM ONLY $record;'
+export const writePipeline = `UPSERT $record CONTENT { pipeline: $pipeline, tables: $tables, written_at: time::now() }
+RETURN VALUE pipeline;`
+
+export const firstId = 'SELECT VALUE id FROM $table LIMIT 1;'
+
+/** Ids in key order. As bytes they stay exactly what they are: the SDK cannot tell `3` from `3f`. */
+export const encodedPage = `LET $range = encoding::cbor::decode($bytes);
+RETURN encoding::cbor::encode((SELECT VALUE id FROM $range LIMIT $limit));`
+export const plainPage = 'SELECT VALUE id FROM $range LIMIT $limit;'
+
+/** Decodes to 1, unless the function is missing (SurrealDB 2) or denied. */
+export const probeEncoding = 'RETURN encoding::cbor::decode(encoding::cbor::encode(1));'
+export const currentDatabase = 'RETURN [session::ns(), session::db()];'
+
+export function defineNamespace(name: string): string {
+  return `DEFINE NAMESPACE IF NOT EXISTS ${quoteIdentifier(name)};`
+}
+
+export function defineDatabase(name: string): string {
+  return `DEFINE DATABASE IF NOT EXISTS ${quoteIdentifier(name)};`
+}
+
+export function defineTable(name: string): string {
+  return `DEFINE TABLE IF NOT EXISTS ${quoteIdentifier(name)} TYPE ANY SCHEMALESS;`
+}

@@ -1,0 +1,27 @@
+/** json and jsonb. */
+import type { Json } from '../../../core/value.js'
+import { type Codec, unexpected, type Wire } from './codec.js'
+import { parseJson } from './parse-json.js'
+
+/** On the wire json is text; jsonb is text after a format version of one byte. */
+function codec(prefixLength: number): Codec {
+  const decode = (wire: Wire, start: number, end: number): Json => {
+    if (prefixLength === 1 && wire.bytes[start] !== 1) throw unexpected('jsonb of version 1')
+    const text = wire.bytes.toString('utf8', start + prefixLength, end)
+    const value = parseJson(text)
+    // A document that is nested too deep to be parsed stays text.
+    return value === undefined ? text : value
+  }
+  return {
+    decode,
+    transcode(wire, start, end, writer) {
+      const value = decode(wire, start, end)
+      // The JSON null and NULL are one value to a reader of `rows()`; so they are here.
+      if (value === null) writer.null()
+      else writer.json(value)
+    },
+  }
+}
+
+export const jsonCodec: Codec = codec(0)
+export const jsonbCodec: Codec = codec(1)

@@ -1,0 +1,201 @@
+/** One COPY statement on a connection of pg. */
+import type { Client, Connection, Submittable } from 'pg'
+import pg from 'pg'
+import { SyncError } from '../../core/errors.js'
+import { CopyParser } from './copy-parser.js'
+import type { CopyRows } from './copy-rows.js'
+import type { CopyOptions } from './copy-stream.js'
+
+const chunksMaxDefault = 8
+/** Parts of the server's answer that only another kind of statement gets. */
+const foreign = 'The statement is no COPY TO STDOUT'
+
+/** The hooks that pg calls on the query at the head of its queue; `submit` first, and nothing after an error. */
+export class CopyQuery implements Submittable {
+  /** pg keeps a timer of its own in here when `query_timeout` is set. */
+  callback: (() => void) | undefined
+  readonly #client: Client
+  readonly #sql: string
+  readonly #options: CopyOptions
+  readonly #chunksMax: number
+  readonly #chunks: CopyRows[] = []
+  #connection: Connection | undefined
+  #parser: CopyParser | undefined
+  #state: 'waiting' | 'copying' | 'copied' | 'commanded' | 'ended' | 'failed' = 'waiting'
+  #error: unknown
+  #paused = false
+  #destroyed = false
+  #wake: (() => void) | undefined
+
+  constructor(client: Client, sql: string, options: CopyOptions) {
+    this.#client = client
+    this.#sql = sql
+    this.#options = options
+    this.#chunksMax = options.chunksMax ?? chunksMaxDefault
+    // Without a listener the loss of the connection, or its end by us, would end the process.
+    client.on('error', ignore)
+  }
+
+  submit(connection: Connection): void {
+    this.#connection = connection
+    connection.once('copyOutResponse', this.#copyOutResponse)
+    connection.once('copyDone', this.#copyDone)
+    if (this.#state === 'waiting') connection.query(this.#sql)
+  }
+
+  /** The next chunk; `undefined` when the whole of the COPY has been given. */
+  async next(): Promise<CopyRows | undefined> {
+    for (;;) {
+      if (this.#state === 'failed') throw this.#error
+      const chunk = this.#chunks.shift()
+      if (chunk !== undefined) {
+        if (this.#chunks.length < this.#chunksMax) this.#resume()
+        return chunk
+      }
+      if (this.#state === 'ended') return undefined
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+  }
+
+  abort(reason: unknown): void {
+    if (this.#state !== 'ended') this.#break(reason)
+  }
+
+  /** Leaves the connection usable, or closed. */
+  async close(): Promise<void> {
+    if (this.#state !== 'ended' && this.#state !== 'failed') this.#break(undefined)
+    this.#chunks.length = 0
+    this.#resume()
+    this.#connection?.off('copyOutResponse', this.#copyOutResponse)
+    this.#connection?.off('copyDone', this.#copyDone)
+    this.callback?.()
+    if (!this.#destroyed) this.#client.off('error', ignore)
+    else await closed(this.#client.connection)
+  }
+
+  handleCopyData(message: { readonly chunk: Uint8Array }): void {
+    if (this.#state === 'failed') return
+    if (this.#state !== 'copying') return this.#break(protocolError('rows came where none were expected'))
+    try {
+      this.#parser?.push(message.chunk)
+    } catch (error) {
+      this.#break(error)
+    }
+  }
+
+  handleCommandComplete(message: { readonly text?: string }): void {
+    if (this.#state === 'failed') return
+    if (this.#state !== 'copied') return this.#break(protocolError('it was completed before it was done'))
+    if (message.text !== `COPY ${this.#parser?.rowCount}`) {
+      return this.#break(protocolError(`${this.#parser?.rowCount} rows came where it says ${message.text}`))
+    }
+    this.#state = 'commanded'
+  }
+
+  handleReadyForQuery(): void {
+    if (this.#state === 'failed') return
+    if (this.#state !== 'commanded') return this.#break(protocolError('it ended early'))
+    this.#state = 'ended'
+    this.#notify()
+  }
+
+  /** An error of the server, after which the connection can be used on; or the end of the connection. */
+  handleError(error: unknown): void {
+    if (this.#state === 'ended' || this.#state === 'failed') return
+    if (error instanceof pg.DatabaseError && error.severity !== undefined) return this.#fail(error)
+    this.#break(
+      new SyncError('E_CONNECTION_LOST', 'The connection to PostgreSQL was lost while rows were read', {
+        cause: error,
+      }),
+    )
+  }
+
+  handleRowDescription(): void {
+    this.#break(protocolError(foreign))
+  }
+
+  handleDataRow(): void {
+    this.#break(protocolError(foreign))
+  }
+
+  handleEmptyQuery(): void {
+    this.#break(protocolError(foreign))
+  }
+
+  handlePortalSuspended(): void {
+    this.#break(protocolError(foreign))
+  }
+
+  handleCopyInResponse(): void {
+    this.#break(protocolError(foreign))
+  }
+
+  readonly #copyOutResponse = (message: {
+    readonly binary: boolean
+    readonly columnTypes: readonly number[]
+  }): void => {
+    if (this.#state !== 'waiting') return
+    if (!message.binary) return this.#break(protocolError('it is not in binary format'))
+    this.#state = 'copying'
+    this.#parser = new CopyParser(message.columnTypes.length, this.#options, (rows) => this.#push(rows))
+  }
+
+  readonly #copyDone = (): void => {
+    if (this.#state !== 'copying') return
+    if (this.#parser?.complete === true) this.#state = 'copied'
+    else this.#break(protocolError('it ended without its trailer'))
+  }
+
+  #push(rows: CopyRows): void {
+    this.#chunks.push(rows)
+    if (this.#chunks.length >= this.#chunksMax && !this.#paused) {
+      this.#paused = true
+      this.#connection?.stream.pause()
+    }
+    this.#notify()
+  }
+
+  #resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    this.#connection?.stream.resume()
+  }
+
+  #fail(error: unknown): void {
+    this.#state = 'failed'
+    this.#error = error
+    this.#chunks.length = 0
+    this.#resume()
+    this.#notify()
+  }
+
+  /** Fails, and ends a connection that is somewhere in the middle. */
+  #break(error: unknown): void {
+    if (this.#state === 'failed') return
+    this.#destroyed = true
+    this.#fail(error)
+    this.#client.connection.stream.destroy()
+  }
+
+  #notify(): void {
+    this.#wake?.()
+    this.#wake = undefined
+  }
+}
+
+function ignore(): void {}
+
+/** Resolves when pg knows that the connection is gone, so that a pool drops it. */
+async function closed(connection: Connection): Promise<void> {
+  const { stream } = connection
+  if (stream.closed) return
+  await new Promise<void>((resolve) => {
+    stream.once('close', () => resolve())
+  })
+}
+
+function protocolError(what: string): SyncError {
+  return new SyncError('E_SOURCE_PROTOCOL', `PostgreSQL's answer to a COPY is not valid: ${what}`)
+}

@@ -1,0 +1,100 @@
+/** PostgreSQL and socket errors → SyncError, in one place. */
+import { SyncError, type SyncErrorCode, type SyncErrorDetails } from '../../core/errors.js'
+
+/** By SQLSTATE, or by its class of two characters. */
+const byState: Readonly<Record<string, SyncErrorCode>> = {
+  '08': 'E_CONNECTION_LOST',
+  '28': 'E_AUTH',
+  '3D000': 'E_UNKNOWN_DATABASE',
+  '40': 'E_BUSY',
+  '42501': 'E_RIGHTS',
+  '53': 'E_BUSY',
+  '55P03': 'E_LOCK_TIMEOUT',
+  '57P01': 'E_CONNECTION_LOST',
+  '57P02': 'E_CONNECTION_LOST',
+  '57P03': 'E_CONNECTION_LOST',
+  '57P05': 'E_CONNECTION_LOST',
+  '25P03': 'E_CONNECTION_LOST',
+}
+
+/** SQLSTATE classes whose messages name objects and never values. */
+const harmlessClasses = new Set(['08', '0A', '25', '28', '3D', '3F', '40', '42', '53', '55', '57'])
+
+const bySystemCode: Readonly<Record<string, SyncErrorCode>> = {
+  ECONNREFUSED: 'E_UNREACHABLE',
+  ENOTFOUND: 'E_UNREACHABLE',
+  EAI_AGAIN: 'E_UNREACHABLE',
+  EHOSTUNREACH: 'E_UNREACHABLE',
+  ENETUNREACH: 'E_UNREACHABLE',
+  ETIMEDOUT: 'E_UNREACHABLE',
+  ENOENT: 'E_UNREACHABLE',
+  EACCES: 'E_UNREACHABLE',
+  ECONNRESET: 'E_CONNECTION_LOST',
+  EPIPE: 'E_CONNECTION_LOST',
+}
+
+const hints: Partial<Record<SyncErrorCode, string>> = {
+  E_UNREACHABLE: 'Check the host and port, and that PostgreSQL accepts connections from here.',
+  E_AUTH: 'Check the user name and the password.',
+  E_UNKNOWN_DATABASE: 'Check the database name.',
+  E_RLS_FILTERED: 'Use a role that owns the table or has BYPASSRLS: row level security would hide rows.',
+  E_LOCK_TIMEOUT: 'Another transaction holds a lock for long; try again when it has ended.',
+  E_TLS: 'Choose another sslmode in the connection string, or add sslrootcert.',
+}
+
+/**
+ * What went wrong, without any cell value.
+ * @param doing Completes the sentence "While …": `reading public.users`.
+ */
+export function sourceError(error: unknown, doing: string, details: SyncErrorDetails = {}): SyncError {
+  if (error instanceof SyncError) return error
+  const code = classify(error)
+  return new SyncError(code, `PostgreSQL, while ${doing}: ${publicMessage(error)}`, {
+    hint: hints[code],
+    ...details,
+    cause: error,
+  })
+}
+
+function classify(error: unknown): SyncErrorCode {
+  const code = stringField(error, 'code') ?? ''
+  const message = error instanceof Error ? error.message : ''
+  if (isState(error)) {
+    if (/row-level security/.test(message)) return 'E_RLS_FILTERED'
+    return byState[code] ?? byState[code.slice(0, 2)] ?? 'E_SOURCE'
+  }
+  if (/^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|ERR_TLS|ERR_SSL|HOSTNAME_MISMATCH)/.test(code)) return 'E_TLS'
+  if (/server does not support SSL/.test(message)) return 'E_TLS'
+  if (/timeout expired|timeout exceeded/.test(message)) return 'E_UNREACHABLE'
+  const known = bySystemCode[code]
+  if (known !== undefined) return known
+  if (/Connection terminated|not queryable|client was closed|has encountered a connection error/i.test(message)) return 'E_CONNECTION_LOST'
+  return 'E_SOURCE'
+}
+
+/** Errors of the server carry a severity beside the SQLSTATE; system errors do not. */
+function isState(error: unknown): boolean {
+  return stringField(error, 'severity') !== undefined && stringField(error, 'code') !== undefined
+}
+
+function publicMessage(error: unknown): string {
+  const code = stringField(error, 'code')
+  if (isState(error) && code !== undefined) {
+    const message = error instanceof Error && harmlessClasses.has(code.slice(0, 2)) ? `${error.message} ` : 'the statement failed '
+    return `${message}(SQLSTATE ${code})`
+  }
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(publicMessage).join('; ')
+  return error instanceof Error ? error.message : 'unknown failure'
+}
+
+/** The SQLSTATE of a server error. */
+export function stateOf(error: unknown): string | undefined {
+  if (error instanceof SyncError) return stateOf(error.cause)
+  return isState(error) ? stringField(error, 'code') : undefined
+}
+
+function stringField(error: unknown, name: string): string | undefined {
+  if (typeof error !== 'object' || error === null) return undefined
+  const value: unknown = Reflect.get(error, name)
+  return typeof value === 'string' ? value : undefined
+}

@@ -1,0 +1,133 @@
+/** Finds the tables that are wanted, and all that is needed to read them, in pg_catalog. */
+import type { ClientBase } from 'pg'
+import { assembleTable, type TableParts } from './assemble-table.js'
+import {
+  type CatalogRelation,
+  readColumns,
+  readIndexes,
+  readRelations,
+  readRights,
+  readStorage,
+} from './catalog-tables.js'
+import type { PostgresTable } from './postgres-table.js'
+import { type SkippedTable, skipOf } from './skipped-table.js'
+import { TablePattern, type TableSelection } from './table-pattern.js'
+import { TypeResolver } from './types.js'
+
+export type { PostgresColumn, PostgresKeyColumn, PostgresTable } from './postgres-table.js'
+export type { SkippedTable } from './skipped-table.js'
+export type { TableSelection } from './table-pattern.js'
+
+export interface Introspection {
+  /** Sorted by schema and name. */
+  readonly tables: readonly PostgresTable[]
+  /** What the selection matches and cannot be replicated. Whoever named it should be refused, others warned. */
+  readonly skipped: readonly SkippedTable[]
+  /** The patterns in `tables` that match nothing at all. */
+  readonly unknown: readonly string[]
+}
+
+/** Our own tables, in whatever schema they are. */
+const ownTable = /^surreal_sync_/
+
+/** Reads the catalog. Several statements: run it in a transaction to see one state. */
+export async function introspect(client: ClientBase, selection: TableSelection = {}): Promise<Introspection> {
+  const selector = new Selector(selection)
+  const relations = (await readRelations(client)).filter((relation) => selector.wants(relation))
+  const skipped: SkippedTable[] = []
+  const wanted: CatalogRelation[] = []
+  for (const relation of relations) {
+    const named = selector.names(relation)
+    // Partitions are read under their root's name, extensions' tables are the extensions' business.
+    if ((relation.isPartition || relation.isExtension) && !named) continue
+    const skip = skipOf(relation, named)
+    if (skip === undefined) wanted.push(relation)
+    else skipped.push(skip)
+  }
+  const tables: PostgresTable[] = []
+  for (const { relation, table } of await readTables(client, wanted)) {
+    const skip = skipOf(relation, selector.names(relation), table)
+    if (skip === undefined) tables.push(table)
+    else skipped.push(skip)
+  }
+  return { tables, skipped, unknown: selector.unknown(relations) }
+}
+
+/** These tables as they are now, in no particular order; those that are gone or can no longer be replicated are missing. */
+export async function introspectTables(client: ClientBase, oids: readonly number[]): Promise<readonly PostgresTable[]> {
+  const wanted = new Set(oids)
+  const relations = (await readRelations(client)).filter(({ oid }) => wanted.has(oid))
+  const found = await readTables(
+    client,
+    relations.filter((relation) => skipOf(relation, true) === undefined),
+  )
+  return found.filter(({ relation, table }) => skipOf(relation, true, table) === undefined).map(({ table }) => table)
+}
+
+async function readTables(
+  client: ClientBase,
+  relations: readonly CatalogRelation[],
+): Promise<readonly { readonly relation: CatalogRelation; readonly table: PostgresTable }[]> {
+  if (relations.length === 0) return []
+  const oids = relations.map(({ oid }) => oid)
+  const rights = await readRights(client, oids)
+  const storage = await readStorage(client, oids)
+  const columns = await readColumns(client, oids)
+  const indexes = await readIndexes(client, oids)
+  const types = await TypeResolver.load(
+    client,
+    [...columns.values()].flat().map(({ typeOid }) => typeOid),
+  )
+  return relations.flatMap((relation) => {
+    const parts: Partial<TableParts> = { rights: rights.get(relation.oid), storage: storage.get(relation.oid) }
+    // Dropped in between.
+    if (parts.rights === undefined || parts.storage === undefined) return []
+    const table = assembleTable({
+      relation,
+      rights: parts.rights,
+      storage: parts.storage,
+      columns: columns.get(relation.oid) ?? [],
+      indexes: indexes.get(relation.oid) ?? [],
+      types,
+    })
+    return [{ relation, table }]
+  })
+}
+
+/** The patterns of a selection. */
+class Selector {
+  readonly #schemas: readonly TablePattern[] | undefined
+  readonly #tables: readonly TablePattern[] | undefined
+  readonly #excluded: readonly TablePattern[]
+
+  constructor(selection: TableSelection) {
+    this.#schemas = selection.schemas?.map((text) => new TablePattern(text))
+    this.#tables = selection.tables?.map((text) => new TablePattern(text))
+    this.#excluded = (selection.excludeTables ?? []).map((text) => new TablePattern(text))
+  }
+
+  wants(relation: CatalogRelation): boolean {
+    const { schema, name } = relation
+    if (ownTable.test(name) || this.#excluded.some((pattern) => pattern.matches(schema, name))) return false
+    if (this.#tables === undefined) return this.#inSchemas(schema)
+    return this.#tables.some((pattern) => this.#selects(pattern, relation))
+  }
+
+  /** Whether the relation is named by itself, not by a wildcard or by default. */
+  names(relation: CatalogRelation): boolean {
+    return this.#tables?.some((pattern) => pattern.literal && this.#selects(pattern, relation)) ?? false
+  }
+
+  unknown(relations: readonly CatalogRelation[]): string[] {
+    const patterns = this.#tables ?? []
+    return patterns.filter((pattern) => !relations.some((it) => this.#selects(pattern, it))).map(({ text }) => text)
+  }
+
+  #selects(pattern: TablePattern, { schema, name }: CatalogRelation): boolean {
+    return pattern.matches(schema, name) && (pattern.qualified || this.#inSchemas(schema))
+  }
+
+  #inSchemas(schema: string): boolean {
+    return this.#schemas === undefined || this.#schemas.some((pattern) => pattern.matchesName(schema))
+  }
+}

@@ -1,0 +1,60 @@
+/** Tables as PostgreSQL's catalog describes them. */
+import type { Column, Table } from '../../core/schema.js'
+import type { Codec } from './codecs/codec.js'
+
+export interface PostgresColumn extends Column {
+  readonly attnum: number
+  readonly typeOid: number
+  /** Reads the cells that `select` gives. */
+  readonly codec: Codec
+  /** The column's quoted name. */
+  readonly quoted: string
+  /** The expression to read the column by: its quoted name, or that name converted to text on the server. */
+  readonly select: string
+  /** The same, of a table alias that is already quoted. */
+  selectFrom(alias: string): string
+}
+
+export interface PostgresKeyColumn extends PostgresColumn {
+  /**
+   * The type to cast a key's text to, qualified and quoted: `pg_catalog.int8`, `"public"."mood"`. A domain's base type, so
+   * that no check of the domain runs; without a modifier, because a key's text already fits it.
+   */
+  readonly castType: string
+  /** The equality by which the key is unique: `OPERATOR(pg_catalog.=)`, `OPERATOR("public".=)` for citext. */
+  readonly equality: string
+  /** Whether equal values always have equal text; false for citext, numeric, floats, nondeterministic collations … */
+  readonly exactText: boolean
+}
+
+/** A table that can be read. Made anew by each introspection. */
+export interface PostgresTable extends Table {
+  readonly oid: number
+  /** Quoted and qualified: `"public"."users"`. */
+  readonly relation: string
+  /** Read under the root's name; the partitions are no tables of their own. */
+  readonly partitioned: boolean
+  /** Whether to read and lock it with ONLY: children by inheritance are tables of their own. */
+  readonly only: boolean
+  readonly columns: readonly PostgresColumn[]
+  readonly key: readonly PostgresKeyColumn[]
+  /** Where the key columns stand in `columns`. */
+  readonly keyIndex: readonly number[]
+  /**
+   * A hash of `structure` and `storage`: while it stays the same, no row has changed without a trigger. It also changes
+   * where rows did not, as by VACUUM FULL.
+   */
+  readonly fingerprint: string
+  /** A hash of everything that decides how rows are read and keyed: columns, types, key, partitions. */
+  readonly structure: string
+  /** A hash of the files that the rows are in: changes when the table is rewritten or truncated. */
+  readonly storage: string
+  /** Whether this role may do what the owner may. */
+  readonly owned: boolean
+  readonly canSelect: boolean
+  readonly canTrigger: boolean
+  /** Whether row level security would hide rows from this role. */
+  readonly rowSecurity: boolean
+  /** The pages of the table's file (for a partitioned table of all partitions), at the time of the introspection. */
+  readonly pages: number
+}

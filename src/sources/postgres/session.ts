@@ -1,0 +1,93 @@
+/** One connection in exclusive use: queries, and transactions with settings that end with them. */
+import pg from 'pg'
+import { sourceError } from './errors.js'
+import { readerSettings } from './reader-settings.js'
+
+/** Cells as the text that PostgreSQL sends, or null. */
+export type TextRow = readonly (string | null)[]
+
+const asText = { getTypeParser: () => (text: string) => text }
+
+const transactions = {
+  /** Sees one state of the database, and cannot change it. */
+  snapshot: 'begin isolation level repeatable read read only',
+  /** Sees what is committed at each statement, and cannot change it. */
+  look: 'begin isolation level read committed read only',
+  /** May change the database. */
+  change: 'begin isolation level read committed read write',
+}
+
+/** How long a statement waits for a lock by default, in milliseconds. */
+export const lockTimeoutMs = 2_000
+
+/** Rows that a policy hides are an error, not an absence; and no limit of the role's own ends our transactions. */
+const ownSettings: readonly (readonly [name: string, value: string])[] = [
+  ['row_security', 'off'],
+  ['lock_timeout', `${lockTimeoutMs}ms`],
+  ['statement_timeout', '0'],
+  ['idle_in_transaction_session_timeout', '0'],
+]
+
+export class Session {
+  readonly client: pg.Client
+  readonly #release: (broken: boolean) => void
+  #released = false
+
+  constructor(client: pg.Client, release: (broken: boolean) => void) {
+    this.client = client
+    this.#release = release
+  }
+
+  /** The rows of one statement as text. @param doing Completes "While …". @throws SyncError */
+  async rows(doing: string, text: string, values: readonly unknown[] = []): Promise<readonly TextRow[]> {
+    try {
+      const { rows } = await this.client.query<string[]>({ text, values: [...values], rowMode: 'array', types: asText })
+      return rows
+    } catch (error) {
+      throw sourceError(error, doing)
+    }
+  }
+
+  /** Runs statements that return nothing of interest. Several are allowed, separated by semicolons. @throws SyncError */
+  async run(doing: string, text: string): Promise<void> {
+    try {
+      await this.client.query(text)
+    } catch (error) {
+      throw sourceError(error, doing)
+    }
+  }
+
+  /** Begins a transaction in which nothing of the connection's or the role's own settings matters. */
+  begin(kind: keyof typeof transactions): Promise<void> {
+    const locals = [...readerSettings, ...ownSettings].map(([name, value]) => `set local ${name} = ${pg.escapeLiteral(value)}`)
+    return this.run('beginning a transaction', [transactions[kind], ...locals].join('; '))
+  }
+
+  commit(): Promise<void> {
+    return this.run('committing', 'commit')
+  }
+
+  /** Begins, works, and commits; a failure destroys the session and with it the transaction. */
+  async within<T>(kind: keyof typeof transactions, work: () => Promise<T>): Promise<T> {
+    await this.begin(kind)
+    const result = await work()
+    await this.commit()
+    return result
+  }
+
+  /** Gives the connection back. Without an open transaction. */
+  release(): void {
+    this.#end(false)
+  }
+
+  /** Closes the connection, and so ends whatever it was doing. */
+  destroy(): void {
+    this.#end(true)
+  }
+
+  #end(broken: boolean): void {
+    if (this.#released) return
+    this.#released = true
+    this.#release(broken)
+  }
+}

@@ -1,0 +1,59 @@
+/** Which tables a source offers, and what would keep it from reading them. */
+import { SyncError } from '../../core/errors.js'
+import type { SyncWarning } from '../../core/events.js'
+import type { Table } from '../../core/schema.js'
+import { introspect, type TableSelection } from './introspect.js'
+import type { PostgresTable } from './postgres-table.js'
+import type { Session } from './session.js'
+
+/**
+ * The tables that the options select. A table that was asked for by name and cannot be replicated is refused; one that
+ * merely happens to be there is left out with a warning.
+ * @throws SyncError
+ */
+export async function selectTables(
+  session: Session,
+  selection: TableSelection,
+  warn: (warning: SyncWarning) => void,
+): Promise<readonly PostgresTable[]> {
+  const { tables, skipped, unknown } = await introspect(session.client, selection)
+  const [missing] = unknown
+  if (missing !== undefined) {
+    throw new SyncError('E_UNKNOWN_TABLE', `There is no table ${missing} in the database, or this role may not see it`, {
+      table: missing,
+      hint: 'Check the spelling and the schema; names are case-sensitive.',
+    })
+  }
+  for (const { label, code, message, hint } of skipped) {
+    if (selection.tables !== undefined) throw new SyncError(code, message, { table: label, hint })
+    warn({ code: 'table_skipped', table: label, message: `${message}; it is left out` })
+  }
+  if (tables.length > 0) return tables
+  throw new SyncError('E_UNKNOWN_TABLE', 'There is no table to replicate in the database', {
+    hint: 'Check the database name and which schemas and tables are selected.',
+  })
+}
+
+/** Finds out whether all rows of the tables can be read. @throws SyncError `E_RIGHTS`, `E_RLS_FILTERED` */
+export function checkReading(tables: readonly PostgresTable[]): void {
+  for (const { label, relation, canSelect, rowSecurity } of tables) {
+    if (!canSelect) {
+      throw new SyncError('E_RIGHTS', `This role may not read ${label}`, {
+        table: label,
+        hint: `Run as its owner: grant select on table ${relation} to the role, and usage on its schema.`,
+      })
+    }
+    if (rowSecurity) {
+      throw new SyncError('E_RLS_FILTERED', `Row level security would hide rows of ${label} from this role`, {
+        table: label,
+        hint: 'Use a role that owns the table or has BYPASSRLS.',
+      })
+    }
+  }
+}
+
+/** A table that this source made, out of the general one. */
+export function ownTable(table: Table): PostgresTable {
+  if ('oid' in table && 'relation' in table) return table as PostgresTable
+  throw new TypeError(`${table.label} is not a table of this source`)
+}

@@ -1,0 +1,214 @@
+/** PostgreSQL as a source: whole tables by COPY, changes by triggers that log keys into an audit table. */
+import type { Position } from '../../core/checkpoint.js'
+import type { Delta } from '../../core/delta.js'
+import { SyncError } from '../../core/errors.js'
+import type { SyncWarning } from '../../core/events.js'
+import type { Table } from '../../core/schema.js'
+import type { Abortable, ChangeOptions, CheckOptions, RunContext, Snapshot, SnapshotOptions, Source } from '../../core/source.js'
+import type { Json } from '../../core/value.js'
+import { AuditReader } from './audit-reader.js'
+import { type CaptureState, isCapturing } from './capture-state.js'
+import { type ConnectionSettings, parseConnection } from './connection-settings.js'
+import { Connections } from './connections.js'
+import { Consumer, isTolerable } from './consumers.js'
+import { currentSequence } from './fence.js'
+import { GapTracker } from './gap-tracker.js'
+import { readIdentity, verifyPosition } from './identity.js'
+import { Installer } from './installer.js'
+import { decode, encode, publicJson, publicText } from './position.js'
+import type { PostgresTable } from './postgres-table.js'
+import { auditNames, type AuditNames } from './schema.sql.js'
+import { ChunkedSnapshot, ConsistentSnapshot } from './snapshot.js'
+import { StructureWatch } from './structure-watch.js'
+import { checkReading, ownTable, selectTables } from './table-selection.js'
+
+export interface PostgresTriggerSourceOptions {
+  /**
+   * `postgresql://user:password@host:port/database?sslmode=…`. Without `sslmode`: verified TLS; near hosts (loopback,
+   * private addresses, single-label names) that offer no TLS are used without it, with a warning.
+   */
+  readonly url: string
+  /** Replaces the database of the url. */
+  readonly database?: string
+  /** Replaces the user of the url. */
+  readonly user?: string
+  /** Replaces the password of the url. */
+  readonly password?: string
+  /** `name` or `schema.name`, also with `*` and `?`. @defaultValue all tables with a key in all selected schemas */
+  readonly tables?: readonly string[]
+  /** Tables to leave out, in the same form. */
+  readonly excludeTables?: readonly string[]
+  /** @defaultValue all schemas but PostgreSQL's own */
+  readonly schemas?: readonly string[]
+  /** Where the audit table and the capture functions are. @defaultValue `public` */
+  readonly auditSchema?: string
+}
+
+/**
+ * Replicates tables of one PostgreSQL database (14 or later).
+ *
+ * A full sync with checkpoints installs, for each table, a trigger that logs the key of every changed row; the incremental
+ * sync reads those keys again in one snapshot, so that the sink gets the latest state, in whatever order transactions
+ * committed. Nothing is installed by a full sync without checkpoints.
+ */
+export class PostgresTriggerSource implements Source {
+  readonly name = 'postgresql'
+  readonly #options: PostgresTriggerSourceOptions
+  readonly #settings: ConnectionSettings
+  readonly #names: AuditNames
+  #open: OpenSource | undefined
+
+  /** Checks the options; connects to nothing. @throws SyncError `E_CONFIG` */
+  constructor(options: PostgresTriggerSourceOptions) {
+    this.#options = options
+    this.#settings = parseConnection(options.url, options)
+    this.#names = auditNames(options.auditSchema ?? 'public')
+  }
+
+  async open(context: RunContext): Promise<void> {
+    const { warn } = context
+    const connections = new Connections(this.#settings, warn)
+    const installer = new Installer(connections, this.#options.auditSchema ?? 'public', warn)
+    const consumer = new Consumer(connections, this.#names, context.syncId)
+    this.#open = { connections, installer, consumer, warn, tables: [] }
+    // Fails here, and not in the middle of something, if nobody answers.
+    await connections.use(async () => undefined)
+  }
+
+  async tables(): Promise<readonly Table[]> {
+    const open = this.#opened()
+    open.tables = await open.connections.use((session) =>
+      session.within('look', () => selectTables(session, this.#options, open.warn)),
+    )
+    return open.tables
+  }
+
+  async check(tables: readonly Table[], { captured }: CheckOptions): Promise<void> {
+    const { connections, installer } = this.#opened()
+    await connections.use((session) =>
+      session.within('look', async () => {
+        checkReading(tables.map(ownTable))
+        if (!captured) return
+        await readIdentity(session)
+        await installer.check(session, tables.map(ownTable))
+      }),
+    )
+  }
+
+  async prepare(tables: readonly Table[], { signal }: Abortable): Promise<void> {
+    await this.#opened().installer.install(tables.map(ownTable), signal)
+  }
+
+  async position({ signal }: Abortable): Promise<Position> {
+    const { connections, warn, tables } = this.#opened()
+    const { identity, sequence } = await connections.use(async (session) => ({
+      identity: await readIdentity(session),
+      sequence: await currentSequence(session, this.#names, { signal, warn }),
+    }))
+    const structures = Object.fromEntries(tables.map(({ oid, fingerprint }) => [String(oid), fingerprint]))
+    return encode({ sequence, highest: sequence, gaps: [], identity, structures, at: new Date().toISOString() })
+  }
+
+  /** Accepts `postgresql:sequence:42` and `42`. @throws SyncError `E_CONFIG` */
+  parse(text: string): Position {
+    return encode(decode(text))
+  }
+
+  describe(position: Position): { readonly text: string; readonly json: Json } {
+    const decoded = decode(position)
+    return { text: publicText(decoded), json: publicJson(decoded) }
+  }
+
+  compare(a: Position, b: Position): number {
+    return decode(a).sequence - decode(b).sequence
+  }
+
+  async openSnapshot({ tables, captured, signal }: SnapshotOptions): Promise<Snapshot> {
+    const { connections } = this.#opened()
+    if (captured) return new ChunkedSnapshot(connections, await this.position({ signal }))
+    return ConsistentSnapshot.open(connections, tables.map(ownTable), this.parse('0'))
+  }
+
+  async *changes(options: ChangeOptions): AsyncGenerator<Delta> {
+    const { connections, installer, warn } = this.#opened()
+    const after = decode(options.after)
+    const known = after.structures ?? {}
+    const { identity, states } = await connections.use(async (session) => {
+      if (!(await installer.hasAuditTable(session))) throw notCaptured(`There is no audit table ${this.#names.changes}`)
+      const now = await readIdentity(session)
+      await verifyPosition(session, this.#names, after, now)
+      return { identity: now, states: await installer.states(session, options.tables.map(ownTable)) }
+    })
+    const tables = this.#captured(states, known)
+    const structure = new StructureWatch(connections, installer, tables, warn)
+    await structure.look(known)
+    const tracker = new GapTracker(after.highest, after.gaps)
+    const position = () =>
+      encode({
+        sequence: tracker.sequence,
+        highest: tracker.highest,
+        gaps: tracker.gaps.map(({ low, high }) => [low, high]),
+        identity,
+        structures: structure.structures(),
+        at: new Date().toISOString(),
+      })
+    const reader = new AuditReader({ connections, names: this.#names, tracker, structure, position })
+    const untilSequence = options.until === undefined ? undefined : decode(options.until).sequence
+    yield* reader.changes({ ...options, untilSequence })
+  }
+
+  async acknowledge(position: Position): Promise<void> {
+    const { consumer, warn } = this.#opened()
+    try {
+      await consumer.advance(decode(position).sequence)
+    } catch (error) {
+      if (!isTolerable(error)) throw error
+      warn({ code: 'position_not_recorded', message: `The position could not be recorded in the source: ${error.message}` })
+    }
+  }
+
+  async close(): Promise<void> {
+    const open = this.#open
+    this.#open = undefined
+    await open?.consumer.flush().catch(() => undefined)
+    await open?.connections.close()
+  }
+
+  /** The tables whose changes are captured, or were at the position: those are captured again and replaced. */
+  #captured(states: readonly CaptureState[], known: Readonly<Record<string, string>>): readonly PostgresTable[] {
+    const { warn } = this.#opened()
+    const isKnown = ({ table }: CaptureState) => Object.hasOwn(known, String(table.oid))
+    const followed = states.filter((state) => isCapturing(state) || isKnown(state))
+    const others = states.filter((state) => !followed.includes(state)).map(({ table }) => table)
+    const [first] = others
+    if (first !== undefined && (followed.length === 0 || this.#options.tables !== undefined)) {
+      throw notCaptured(`Changes of ${first.label} are not captured`, first.label)
+    }
+    for (const table of others) {
+      warn({
+        code: 'table_not_captured',
+        table: table.label,
+        message: `Changes of ${table.label} are not captured and are left out: it was not part of the last full sync with checkpoints`,
+      })
+    }
+    return followed.map(({ table }) => table)
+  }
+
+  #opened(): OpenSource {
+    if (this.#open === undefined) throw new SyncError('E_CONFIG', 'The PostgreSQL source is not open')
+    return this.#open
+  }
+}
+
+interface OpenSource {
+  readonly connections: Connections
+  readonly installer: Installer
+  readonly consumer: Consumer
+  readonly warn: (warning: SyncWarning) => void
+  tables: readonly PostgresTable[]
+}
+
+function notCaptured(message: string, table?: string): SyncError {
+  return new SyncError('E_TRIGGER_MISSING', message, { table, hint: 'Run a full sync with checkpoints first: it installs the triggers.' })
+}
+
