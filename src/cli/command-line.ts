@@ -1,7 +1,7 @@
 /** The command line as a function. */
 import { describeError, usageError } from './error-report.js'
 import type { CommandLineIo } from './io.js'
-import { type LogFormat, Log } from './log.js'
+import { Log, type LogFormat } from './log.js'
 import { createProgram } from './program.js'
 
 /**

@@ -8,7 +8,8 @@ const network = ['ws:', 'wss:', 'http:', 'https:']
 export function parseEndpoint(text: string): string {
   const endpoint = text.trim()
   const scheme = /^[a-z][a-z0-9+.-]*:(?=\/\/)/i.exec(endpoint)?.[0].toLowerCase()
-  if (scheme === undefined || !schemes.includes(scheme)) throw invalid('does not begin with ws://, wss://, http:// or https://')
+  if (scheme === undefined || !schemes.includes(scheme))
+    throw invalid('does not begin with ws://, wss://, http:// or https://')
   if (!network.includes(scheme)) return endpoint
   let url: URL
   try {
@@ -17,7 +18,10 @@ export function parseEndpoint(text: string): string {
     throw invalid('cannot be parsed')
   }
   if (url.username !== '' || url.password !== '') {
-    throw invalid('contains a user name or a password', 'Use --surreal-username and --surreal-password, or their variables.')
+    throw invalid(
+      'contains a user name or a password',
+      'Use --surreal-username and --surreal-password, or their variables.',
+    )
   }
   return endpoint
 }

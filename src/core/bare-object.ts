@@ -2,11 +2,15 @@
 import type { Value } from './value.js'
 
 /**
- * As safe as `Object.create(null)`, whose objects are hash tables from birth: these stay in the engine's fast shapes, and
- * filling and reading them takes a fifth of the time.
+ * Its objects have an empty prototype, which ends the chain. That is as safe as `Object.create(null)`, whose objects are
+ * hash tables from birth: these keep the engine's fast shapes, and filling and reading them takes a fifth of the time.
  */
-const Bare = (() => {}) as unknown as new () => { [name: string]: Value }
-Bare.prototype = Object.freeze(Object.create(null))
+class Bare {
+  [name: string]: Value
+}
+Reflect.deleteProperty(Bare.prototype, 'constructor')
+Object.setPrototypeOf(Bare.prototype, null)
+Object.freeze(Bare.prototype)
 
 /** An empty object that inherits nothing: `__proto__`, `constructor` and `toString` are names like any other. */
 export function bareObject(): { [name: string]: Value } {

@@ -62,9 +62,9 @@ function writeDecimal(value: Decimal, writer: ValueWriter): void {
 
 function writeDate(value: Date, writer: ValueWriter): void {
   const milliseconds = value.getTime()
-  if (Number.isNaN(milliseconds)) return writer.null()
   const seconds = Math.floor(milliseconds / 1000)
-  writer.timestamp(seconds, Math.round(milliseconds - seconds * 1000) * 1_000_000)
+  if (Number.isNaN(milliseconds)) writer.null()
+  else writer.timestamp(seconds, Math.round(milliseconds - seconds * 1000) * 1_000_000)
 }
 
 function writeParts(values: readonly unknown[], writer: ValueWriter, depth: number): void {
@@ -73,8 +73,11 @@ function writeParts(values: readonly unknown[], writer: ValueWriter, depth: numb
 }
 
 function writeObject(value: object, writer: ValueWriter, depth: number): void {
-  if (hasToJson(value)) return writeUntyped(jsonOf(value), writer, depth + 1)
-  const entries = Object.entries(value)
+  if (hasToJson(value)) writeUntyped(jsonOf(value), writer, depth + 1)
+  else writeEntries(Object.entries(value), writer, depth)
+}
+
+function writeEntries(entries: readonly (readonly [string, unknown])[], writer: ValueWriter, depth: number): void {
   writer.object(entries.length)
   for (const [name, part] of entries) {
     writer.name(name)

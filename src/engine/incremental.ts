@@ -51,7 +51,7 @@ async function apply(run: Run, delta: Delta): Promise<boolean> {
   const { position, committedAtMs } = delta
   const lagMs = committedAtMs === undefined ? undefined : Math.max(0, Date.now() - committedAtMs)
   // A store apart from a sink that commits follows it, or a restart would ask for changes long acknowledged.
-  const stored = sink.commit !== undefined && (checkpoints === undefined || checkpoints === sink)
+  const stored = sink.commit !== undefined && (checkpoints === undefined || Object.is(checkpoints, sink))
   if (stored) await run.saved('incremental', position, position, lagMs)
   else await run.save('incremental', position, position, lagMs)
   return changed

@@ -107,20 +107,21 @@ export class Run {
    * A failure of the source in between is not helped by writing again: whoever opened the read must open a new one, so
    * it passes without retries.
    */
-  async #replace({ table, absent }: ReplaceBatch): Promise<void> {
+  async #replace(batch: ReplaceBatch): Promise<void> {
+    const { op, table } = batch
     const retries = this.retries()
     for (;;) {
       let failure: { readonly error: unknown } | undefined
-      const watched = async (keys: readonly Key[]) => {
+      const absent = async (keys: readonly Key[]) => {
         try {
-          return await absent(keys)
+          return await batch.absent(keys)
         } catch (error) {
           failure ??= { error }
           throw error
         }
       }
       try {
-        return await this.settings.sink.write({ op: 'replace', table, absent: watched }, { signal: this.signal })
+        return await this.settings.sink.write({ op, table, absent }, { signal: this.signal })
       } catch (error) {
         if (failure !== undefined) throw failure.error
         await retries.after(error)

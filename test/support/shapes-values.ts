@@ -216,7 +216,7 @@ const values = {
     ],
     random: text,
   },
-  'varchar(60)': { awkward: ['', 'trailing  '], random: (random) => text(random).slice(0, 20) },
+  'varchar(60)': { awkward: ['', 'trailing  '], random: (random) => [...text(random)].slice(0, 20).join('') },
   'char(12)': { awkward: ['', 'a', '   ', ' lead'], random: word },
   name: { awkward: ['', 'a'.repeat(63)], random: word },
   '"char"': { awkward: ['', 'a', ' '], random: (random) => pick(random, ['x', 'Y', '0']) },

@@ -1,10 +1,9 @@
 /** A generated database with every common shape of table, for tests that replicate a whole database. */
-import type { ClientBase } from 'pg'
-import pg from 'pg'
+import pg, { type ClientBase } from 'pg'
 import { seededRandom } from '../../src/demo/seeded-random.js'
 import { createOddShapes } from './shapes-odd.js'
 import { nullable, Shapes } from './shapes-tables.js'
-import { arrayText, generatorOf, integer, pick, type Random, type TypeName, typeNames } from './shapes-values.js'
+import { arrayText, generatorOf, integer, pick, type TypeName, typeNames } from './shapes-values.js'
 
 export interface ShapesOptions {
   /** The same seed makes the same rows. */

@@ -1,9 +1,10 @@
 /** The PostgreSQL side of a comparison: tables and rows as of one snapshot. */
 import pg from 'pg'
+import { parseDecimal, printDecimal } from './decimal.js'
 import { parseExactJson } from './exact-json.js'
 import { type PostgresType, readTypes } from './postgres-type.js'
 import { expectedValue } from './postgres-value.js'
-import { array, type SurrealValue } from './surreal-value.js'
+import { array, float, type SurrealValue, scalar } from './surreal-value.js'
 
 export interface SourceColumn {
   readonly name: string
@@ -159,10 +160,17 @@ function mapping(table: SourceTable): (cells: readonly (string | null)[]) => Exp
 /** A bare key is an int, string or uuid; everything else is an array. */
 function recordKey(values: readonly SurrealValue[], columns: readonly SourceColumn[]): SurrealValue {
   const [value] = values
-  const [column] = columns
-  const bare =
-    columns.length === 1 && column !== undefined && ['int', 'padded', 'text', 'uuid'].includes(column.type.kind)
-  return bare && value !== undefined ? value : array(values)
+  const kind = columns[0]?.type.kind ?? 'text'
+  const bare = columns.length === 1 && ['int', 'padded', 'text', 'uuid'].includes(kind)
+  return bare && value !== undefined ? value : array(values.map((part, index) => keyPart(part, columns[index])))
+}
+
+/** Numbers that are equal are one key, however they are written. */
+function keyPart(value: SurrealValue, column: SourceColumn | undefined): SurrealValue {
+  if (value.kind === 'float') return float(Number(value.text) + 0)
+  if (value.kind === 'string' && column?.type.kind === 'numeric')
+    return scalar('string', printDecimal(parseDecimal(value.text)))
+  return value
 }
 
 /** The field for each column: its name, but a record's `id` is its key. Undefined: no field, for a single key column `id`. */

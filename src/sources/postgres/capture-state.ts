@@ -7,6 +7,8 @@ import type { Session } from './session.js'
 export interface TriggerState {
   /** The table or partition, quoted. */
   readonly relation: string
+  /** It is a partition, which gets row triggers through its root. */
+  readonly partition: boolean
   readonly trigger: string
   /** `disabled`: there, but it does not fire for every writer that it should fire for. */
   readonly state: 'right' | 'disabled' | 'missing'
@@ -29,7 +31,7 @@ export function isCapturing(state: CaptureState): boolean {
 }
 
 const relationsSql = `
-select r.root, c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname), c.relkind = 'p'
+select r.root, c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname)
 from (
   select o.root, coalesce(t.relid::oid, o.root) as relid
   from pg_catalog.unnest($1::oid[]) as o(root)
@@ -83,7 +85,8 @@ export async function readCaptureStates(
           const installed = byRelation.get(`${oid} ${trigger}`)
           const same = installed?.type === type && installed.routine === routine
           const fires = installed?.enabled === 'A' || (!table.owned && installed?.enabled === 'O')
-          return { relation: relation ?? '', trigger, state: !same ? 'missing' : fires ? 'right' : 'disabled' }
+          const partition = Number(oid) !== table.oid
+          return { relation: relation ?? '', partition, trigger, state: !same ? 'missing' : fires ? 'right' : 'disabled' }
         }),
       ),
     }

@@ -60,12 +60,12 @@ export class CopyQuery implements Submittable {
   }
 
   abort(reason: unknown): void {
-    if (this.#state !== 'ended') this.#break(reason)
+    this.#break(reason)
   }
 
   /** Leaves the connection usable, or closed. */
   async close(): Promise<void> {
-    if (this.#state !== 'ended' && this.#state !== 'failed') this.#break(undefined)
+    this.#break(undefined)
     this.#chunks.length = 0
     this.#resume()
     this.#connection?.off('copyOutResponse', this.#copyOutResponse)
@@ -76,8 +76,10 @@ export class CopyQuery implements Submittable {
   }
 
   handleCopyData(message: { readonly chunk: Uint8Array }): void {
-    if (this.#state === 'failed') return
-    if (this.#state !== 'copying') return this.#break(protocolError('rows came where none were expected'))
+    if (this.#state !== 'copying') {
+      this.#break(protocolError('rows came where none were expected'))
+      return
+    }
     try {
       this.#parser?.push(message.chunk)
     } catch (error) {
@@ -86,30 +88,24 @@ export class CopyQuery implements Submittable {
   }
 
   handleCommandComplete(message: { readonly text?: string }): void {
-    if (this.#state === 'failed') return
-    if (this.#state !== 'copied') return this.#break(protocolError('it was completed before it was done'))
-    if (message.text !== `COPY ${this.#parser?.rowCount}`) {
-      return this.#break(protocolError(`${this.#parser?.rowCount} rows came where it says ${message.text}`))
-    }
-    this.#state = 'commanded'
+    const rowCount = this.#parser?.rowCount
+    if (this.#state !== 'copied') this.#break(protocolError('it was completed before it was done'))
+    else if (message.text === `COPY ${rowCount}`) this.#state = 'commanded'
+    else this.#break(protocolError(`${rowCount} rows came where it says ${message.text}`))
   }
 
   handleReadyForQuery(): void {
-    if (this.#state === 'failed') return
-    if (this.#state !== 'commanded') return this.#break(protocolError('it ended early'))
-    this.#state = 'ended'
-    this.#notify()
+    if (this.#state === 'commanded') {
+      this.#state = 'ended'
+      this.#notify()
+    } else this.#break(protocolError('it ended early'))
   }
 
   /** An error of the server, after which the connection can be used on; or the end of the connection. */
   handleError(error: unknown): void {
     if (this.#state === 'ended' || this.#state === 'failed') return
-    if (error instanceof pg.DatabaseError && error.severity !== undefined) return this.#fail(error)
-    this.#break(
-      new SyncError('E_CONNECTION_LOST', 'The connection to PostgreSQL was lost while rows were read', {
-        cause: error,
-      }),
-    )
+    if (error instanceof pg.DatabaseError && error.severity !== undefined) this.#fail(error)
+    else this.#break(connectionLost(error))
   }
 
   handleRowDescription(): void {
@@ -137,9 +133,10 @@ export class CopyQuery implements Submittable {
     readonly columnTypes: readonly number[]
   }): void => {
     if (this.#state !== 'waiting') return
-    if (!message.binary) return this.#break(protocolError('it is not in binary format'))
-    this.#state = 'copying'
-    this.#parser = new CopyParser(message.columnTypes.length, this.#options, (rows) => this.#push(rows))
+    if (message.binary) {
+      this.#state = 'copying'
+      this.#parser = new CopyParser(message.columnTypes.length, this.#options, (rows) => this.#push(rows))
+    } else this.#break(protocolError('it is not in binary format'))
   }
 
   readonly #copyDone = (): void => {
@@ -173,7 +170,7 @@ export class CopyQuery implements Submittable {
 
   /** Fails, and ends a connection that is somewhere in the middle. */
   #break(error: unknown): void {
-    if (this.#state === 'failed') return
+    if (this.#state === 'failed' || this.#state === 'ended') return
     this.#destroyed = true
     this.#fail(error)
     this.#client.connection.stream.destroy()
@@ -198,4 +195,8 @@ async function closed(connection: Connection): Promise<void> {
 
 function protocolError(what: string): SyncError {
   return new SyncError('E_SOURCE_PROTOCOL', `PostgreSQL's answer to a COPY is not valid: ${what}`)
+}
+
+function connectionLost(cause: unknown): SyncError {
+  return new SyncError('E_CONNECTION_LOST', 'The connection to PostgreSQL was lost while rows were read', { cause })
 }

@@ -122,9 +122,8 @@ export class Installer {
     if (state === undefined || isCaptured(state)) return
     if (state.function !== 'right') await session.run(doing, createCapture(this.#names, table))
     const wanting = state.triggers.filter((trigger) => trigger.state !== 'right')
-    // A trigger on the root reaches the partitions by itself, so those come last and only if still needed.
-    for (const { relation, trigger } of wanting) {
-      if (relation !== table.relation && trigger === captureTrigger) continue
+    for (const { relation, partition, trigger } of wanting) {
+      if (partition && trigger === captureTrigger) continue
       await session.run(doing, createTrigger(this.#names, table.oid, { relation, trigger, always: table.owned }))
     }
     if (!table.owned || !table.partitioned) return

@@ -41,11 +41,13 @@ export const timestampCodec: Codec = {
     if (end - start !== 8) throw unexpected('timestamp')
     const high = wire.view.getInt32(start)
     const low = wire.view.getUint32(start + 4)
-    if (high === highest && low === two32 - 1) return writer.infinity(false)
-    if (high === lowest && low === 0) return writer.infinity(true)
-    const rest = restMicros(high, low)
-    const restSeconds = Math.floor(rest / 1_000_000)
-    writer.timestamp(high * 4294 + restSeconds + secondsTo2000, (rest - restSeconds * 1_000_000) * 1000)
+    if (high === highest && low === two32 - 1) writer.infinity(false)
+    else if (high === lowest && low === 0) writer.infinity(true)
+    else {
+      const rest = restMicros(high, low)
+      const restSeconds = Math.floor(rest / 1_000_000)
+      writer.timestamp(high * 4294 + restSeconds + secondsTo2000, (rest - restSeconds * 1_000_000) * 1000)
+    }
   },
 }
 

@@ -13,8 +13,8 @@ export const intervalCodec: Codec = {
   },
   transcode(wire, start, end, writer) {
     if (end - start !== 16) throw unexpected('interval')
-    if (isInfinite(wire, start)) return writer.infinity(wire.view.getInt32(start + 12) < 0)
-    writer.interval(wire.view.getInt32(start + 12), wire.view.getInt32(start + 8), wire.view.getBigInt64(start))
+    if (isInfinite(wire, start)) writer.infinity(wire.view.getInt32(start + 12) < 0)
+    else writer.interval(wire.view.getInt32(start + 12), wire.view.getInt32(start + 8), wire.view.getBigInt64(start))
   },
 }
 

@@ -35,7 +35,10 @@ export function rangeCodec(element: Codec): Codec {
     },
     transcode(wire, start, end, writer) {
       const flags = flagsOf(wire, start, end)
-      if ((flags & isEmpty) !== 0) return writer.emptyRange()
+      if ((flags & isEmpty) !== 0) {
+        writer.emptyRange()
+        return
+      }
       const [lower, upper] = bounds(flags)
       writer.range(lower, upper)
       let position = start + 1

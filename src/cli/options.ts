@@ -1,0 +1,71 @@
+/** The flags of the commands that replicate, with their help. */
+import { type Command, Option } from 'commander'
+import { logFormats, logLevels } from './log.js'
+import { type CommandName, defaults, existingModes } from './settings.js'
+
+/** Adds every flag of this command, in groups. Nothing is read from the environment here. */
+export function addOptions(command: Command, name: CommandName): Command {
+  addSource(command)
+  addTarget(command, name)
+  if (name === 'full') addFull(command)
+  else addIncremental(command, name)
+  return addGeneral(command)
+}
+
+function addSource(command: Command): void {
+  command
+    .optionsGroup('Source:')
+    .option('--source-uri <uri>', 'postgresql://user:password@host:5432/database (env: SOURCE_URI)')
+    .option('--source-database <name>', 'database, in place of that of the URI (env: SOURCE_DATABASE)')
+    .option('--source-username <name>', 'user, in place of that of the URI (env: SOURCE_USERNAME)')
+    .option('--source-password <password>', 'password, in place of that of the URI (env: SOURCE_PASSWORD)')
+    .addOption(new Option('--tables <names>', 'only these tables: users,shop.orders').conflicts('excludeTables'))
+    .option('--exclude-tables <names>', 'all tables but these')
+    .option('--schemas <names>', 'all tables of these schemas')
+    .option('--audit-schema <name>', 'schema of the change table (default: public)')
+}
+
+function addTarget(command: Command, name: CommandName): void {
+  command
+    .optionsGroup('Target:')
+    .option('--surreal-endpoint <url>', `address of SurrealDB (env: SURREAL_ENDPOINT, default: ${defaults.endpoint})`)
+    .option('--surreal-username <name>', `user (env: SURREAL_USERNAME, default: ${defaults.username})`)
+    .option('--surreal-password <password>', `password (env: SURREAL_PASSWORD, default: ${defaults.password})`)
+    .option('--to-namespace <name>', 'namespace to write to')
+    .option('--to-database <name>', 'database to write to')
+    .option('--batch-size <rows>', `rows written at once (default: ${defaults.batchSize})`)
+  if (name === 'incremental') return
+  const how = 'what to do with a target table that holds other records'
+  command.addOption(new Option('--existing <how>', `${how} (default: refuse)`).choices(existingModes))
+}
+
+function addFull(command: Command): void {
+  command
+    .optionsGroup('Checkpoints:')
+    .option('--emit-checkpoints', 'capture changes from now on and save where to continue')
+    .option('--checkpoint-dir <path>', `where they are saved (default: ${defaults.checkpointDir})`)
+}
+
+function addIncremental(command: Command, name: CommandName): void {
+  command.optionsGroup('Checkpoints:')
+  if (name === 'incremental') {
+    command
+      .option('--incremental-from <position>', 't1 of the full sync: postgresql:sequence:42')
+      .option('--incremental-to <position>', 'stop when everything up to here is applied')
+      .option('--replay', 'start exactly there, even if more has been applied already')
+  }
+  command
+    .option('--timeout <duration>', 'stop after 500ms, 90s, 1m, 2h of following changes (default: never)')
+    .option('--checkpoint-dir <path>', `where positions are saved (default: ${defaults.checkpointDir})`)
+}
+
+function addGeneral(command: Command): Command {
+  return command
+    .optionsGroup('General:')
+    .option('--id <id>', 'name of this pipeline (default: made of the three databases)')
+    .option('--dry-run', 'connect, check, print what would happen, and write nothing')
+    .addOption(new Option('--log-format <format>', 'format of the log (default: text)').choices(logFormats))
+    .addOption(new Option('--log-level <level>', 'least important lines to log (default: info)').choices(logLevels))
+    .addOption(new Option('--quiet', 'only warnings and errors').conflicts('logLevel'))
+    .helpOption('-h, --help', 'print this help')
+}

@@ -1,0 +1,67 @@
+/** What a dry run prints. */
+import type { Plan, Table } from '../index.js'
+import { formatExactly, plural } from './figures.js'
+import { padEnd, printable, widthOf } from './printable.js'
+import type { Settings } from './settings.js'
+
+/** Several lines for people, or one JSON object on one line. */
+export function describePlan(plan: Plan, settings: Settings): string {
+  return settings.logFormat === 'json' ? planAsJson(plan, settings) : planAsText(plan, settings)
+}
+
+function planAsText({ phases, tables, from }: Plan, settings: Settings): string {
+  const { sink, checkpointDir, id } = settings
+  const steps = phases.map((phase) => (phase === 'full' ? fullStep(tables, settings) : incrementalStep(from, settings)))
+  const names = Math.max(0, ...tables.map(({ label }) => widthOf(printable(label))))
+  const lines = [
+    'Dry run: both sides were checked and nothing was written.',
+    '',
+    `Pipeline     ${id}`,
+    `Target       namespace ${sink.namespace}, database ${sink.database}`,
+    `Checkpoints  ${checkpointDir ?? 'none'}`,
+    '',
+    'A run would',
+    ...steps.map((step, index) => `  ${index + 1}. ${step}`),
+    '',
+    `${plural(tables.length, 'table')}:`,
+    ...tables.map((table) => `  ${padEnd(printable(table.label), names)}  ${describeTable(table)}`),
+  ]
+  return `${lines.map(printable).join('\n')}\n`
+}
+
+function planAsJson({ phases, tables, from }: Plan, { sink, checkpointDir, id, incrementalTo }: Settings): string {
+  const plan = {
+    event: 'plan',
+    id,
+    namespace: sink.namespace,
+    database: sink.database,
+    checkpoint_dir: checkpointDir,
+    phases,
+    from,
+    to: incrementalTo,
+    tables: tables.map(({ label, key, columns, rowCountEstimate }) => ({
+      table: label,
+      key: key.map(({ name }) => name),
+      columns: columns.length,
+      rows_expected: rowCountEstimate,
+    })),
+  }
+  return `${JSON.stringify(plan)}\n`
+}
+
+function fullStep(tables: readonly Table[], { checkpointDir }: Settings): string {
+  const capture = checkpointDir === undefined ? '' : 'capture changes, and '
+  return `${capture}copy ${plural(tables.length, 'table')}`
+}
+
+function incrementalStep(from: string | undefined, { incrementalTo, timeoutMs }: Settings): string {
+  const start = from === undefined ? 'since the copy began' : `after ${from}`
+  const end = incrementalTo === undefined ? '' : `, up to ${incrementalTo}`
+  return `apply the changes made ${start}${end}${timeoutMs === undefined ? '' : ', until the timeout'}`
+}
+
+function describeTable({ key, columns, rowCountEstimate }: Table): string {
+  const rows = rowCountEstimate === undefined ? '' : `, about ${formatExactly(rowCountEstimate)} rows`
+  const names = key.map(({ name }) => name).join(', ')
+  return `${plural(columns.length, 'column')}${rows}, ${names === '' ? 'no key' : `key ${names}`}`
+}

@@ -1,0 +1,88 @@
+/** The commands. */
+import { Command } from 'commander'
+import { runDemonstration } from './demonstration.js'
+import type { CommandLineIo } from './io.js'
+import { addOptions } from './options.js'
+import { runReplication } from './replication.js'
+import { type CommandName, type Flags, settle } from './settings.js'
+import { version } from './version.js'
+
+const helpWidth = 80
+
+const summaries: { readonly [name in CommandName]: string } = {
+  full: 'copy whole tables',
+  incremental: 'apply the changes made since a full sync',
+  sync: 'full sync, then follow changes; continues where it stopped',
+}
+
+const introduction = 'Replicates PostgreSQL tables into SurrealDB.'
+
+const examples = `
+Examples:
+  $ export SOURCE_URI=postgresql://postgres:postgres@localhost:5432/myapp
+  $ export SURREAL_ENDPOINT=ws://localhost:8000
+
+  Copy everything and stay in step with it:
+  $ surreal-sync sync postgresql --to-namespace prod --to-database myapp
+
+  The same in two steps:
+  $ surreal-sync full postgresql --to-namespace prod --to-database myapp \\
+      --emit-checkpoints
+  $ NUM=$(jq -r .checkpoint.PostgreSQL.sequence \\
+      .surreal-sync-checkpoints/checkpoint_full_sync_start_*.json)
+  $ surreal-sync incremental postgresql --to-namespace prod \\
+      --to-database myapp --incremental-from postgresql:sequence:$NUM \\
+      --timeout 1m
+
+  See it work, without any database of your own:
+  $ surreal-sync demo
+`
+
+const exitCodes = `
+Exit codes:
+  0  done, also after SIGINT, SIGTERM or the timeout
+  1  a bug in surreal-sync
+  2  refused: something has to be changed first
+  4  failed: trying again later may help
+  5  the same pipeline runs elsewhere
+
+Logs, progress and errors go to stderr; only what was asked for (help, the
+version, the plan of a dry run) goes to stdout.
+`
+
+/** Each command does its work when it is parsed. Nothing calls `process.exit`: errors are thrown. */
+export function createProgram(io: CommandLineIo): Command {
+  const program = new Command('surreal-sync')
+    .description(introduction)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      outputError: () => undefined,
+      getOutHelpWidth: () => helpWidth,
+      getErrHelpWidth: () => helpWidth,
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false)
+    .addHelpText('after', `${examples}${exitCodes}`)
+  for (const name of ['full', 'incremental', 'sync'] as const) addReplication(program, name, io)
+  program
+    .command('demo')
+    .description('replicate a demonstration shop between temporary databases')
+    .helpOption('-h, --help', 'print this help')
+    .action(() => runDemonstration(io))
+  return program
+}
+
+function addReplication(program: Command, name: CommandName, io: CommandLineIo): void {
+  const group = program
+    .command(name)
+    .description(summaries[name])
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false)
+  const command = group.command('postgresql').description(`${summaries[name]}, from PostgreSQL`)
+  addOptions(command, name).action(() => runReplication(settle(name, command.opts<Flags>(), io.env), io))
+}

@@ -1,0 +1,82 @@
+/** Runs one of the commands that replicate. */
+import { type RunOptions, SyncEngine } from '../index.js'
+import { createConnections } from './connections.js'
+import type { CommandLineIo } from './io.js'
+import { Log } from './log.js'
+import { describePlan } from './plan.js'
+import { Progress } from './progress.js'
+import { progressLines } from './progress-lines.js'
+import { Reporter } from './reporter.js'
+import type { Settings } from './settings.js'
+import { Stop } from './stop.js'
+import { TerminalBlock } from './terminal-block.js'
+
+const intervalMs = 10_000
+
+/** Resolves when the work is done or was asked to stop. @throws SyncError */
+export async function runReplication(settings: Settings, io: CommandLineIo): Promise<void> {
+  const progress = new Progress(io.clock)
+  const block = isTerminal(settings, io) ? createBlock(progress, io) : undefined
+  const write = (line: string) => (block === undefined ? io.stderr.write(`${line}\n`) : block.log(line))
+  const log = new Log({ format: settings.logFormat, level: settings.logLevel, write })
+  const reporter = new Reporter(log, progress)
+  const { source, sink, checkpoints } = createConnections(settings, io)
+  const { id, batchSize } = settings
+  const limits = batchSize === undefined ? undefined : { rowsMax: batchSize }
+  const engine = new SyncEngine({ source, sink, checkpoints, id, limits })
+  reporter.listen(engine)
+  const stop = new Stop(io, {
+    asked: (signal) =>
+      log.event('info', 'signal', 'Stopping after the open writes; a second signal stops at once', { signal }),
+    forced: () => block?.stop(),
+  })
+  const options: RunOptions = { ...runOptions(settings), signal: stop.signal }
+  try {
+    if (settings.dryRun) {
+      const plan = await engine.plan(options)
+      io.stdout.write(describePlan(plan, settings))
+      return
+    }
+    const { timeoutMs } = settings
+    engine.on('phase', ({ phase }) => {
+      block?.start()
+      if (phase === 'incremental' && timeoutMs !== undefined) stop.after(timeoutMs)
+    })
+    const { namespace, database } = settings.sink
+    log.event('info', 'start', `Pipeline ${id} into namespace ${namespace}, database ${database}`, {
+      id,
+      namespace,
+      database,
+    })
+    const endInterval = block === undefined ? reporter.everyInterval(io.clock, intervalMs) : () => undefined
+    const result = await engine.run(options).finally(endInterval)
+    block?.stop()
+    reporter.summary(result, stop.reason)
+  } finally {
+    block?.stop()
+    stop.dispose()
+  }
+}
+
+function runOptions({ command, incrementalFrom, incrementalTo, replay }: Settings): RunOptions {
+  if (command === 'full') return { phase: 'full' }
+  if (command === 'sync') return { follow: true }
+  return { phase: 'incremental', from: incrementalFrom, until: incrementalTo, replay, follow: true }
+}
+
+/** Whether somebody looks at it who wants lines to move. */
+function isTerminal({ logFormat, progress }: Settings, { stderr, env }: CommandLineIo): boolean {
+  return stderr.isTTY === true && progress && logFormat === 'text' && env.TERM !== 'dumb' && !env.CI
+}
+
+function createBlock(progress: Progress, { stderr, clock, env }: CommandLineIo): TerminalBlock {
+  const color = !env.NO_COLOR
+  return new TerminalBlock({
+    stream: stderr,
+    clock,
+    lines: (size) => {
+      progress.sample()
+      return progressLines(progress, { ...size, color })
+    },
+  })
+}

@@ -1,0 +1,136 @@
+/** The engine's events → log lines and progress. */
+import type { RunResult, SyncEngine, SyncEvents } from '../index.js'
+import type { Clock } from './clock.js'
+import { formatDuration, formatExactly, formatRate, plural } from './figures.js'
+import type { Log } from './log.js'
+import type { Progress } from './progress.js'
+import type { StopReason } from './stop.js'
+import { describeTotals, totalsOf } from './totals.js'
+
+type Event<E extends keyof SyncEvents> = SyncEvents[E][0]
+
+export class Reporter {
+  readonly #log: Log
+  readonly #progress: Progress
+  #caughtUp = false
+  #reported = 0
+
+  constructor(log: Log, progress: Progress) {
+    this.#log = log
+    this.#progress = progress
+  }
+
+  listen(engine: SyncEngine): void {
+    engine.on('phase', (event) => this.#phase(event))
+    engine.on('table', (event) => this.#table(event))
+    engine.on('batch', ({ table, rows }) => this.#progress.add(table.label, rows))
+    engine.on('checkpoint', (event) => this.#checkpoint(event))
+    engine.on('caughtUp', ({ text }) => this.#caughtUpAt(text))
+    engine.on('retry', (event) => this.#retry(event))
+    engine.on('warning', (event) => this.#warning(event))
+  }
+
+  /** One line per interval, for logs. Silent while nothing changes. The result ends it. */
+  everyInterval(clock: Clock, intervalMs: number): () => void {
+    let cancel = () => {}
+    const next = () => {
+      cancel = clock.after(intervalMs, () => {
+        this.#interval()
+        next()
+      })
+    }
+    next()
+    return () => cancel()
+  }
+
+  /** The last line. */
+  summary(result: RunResult, stopped: StopReason | undefined): void {
+    const { reason, phase, tables, position, durationMs } = result
+    const counts = [...tables.values()]
+    const rows = counts.reduce((sum, table) => sum + table.rows, 0)
+    const changes = counts.reduce((sum, table) => sum + table.changes, 0)
+    const rate = ((rows + changes) * 1_000) / Math.max(1, durationMs)
+    const how = reason === 'completed' ? 'Finished' : stopped === 'timeout' ? 'Stopped at the timeout' : 'Stopped'
+    const where = position === undefined ? '' : `, position ${position}`
+    const amount = `${plural(tables.size, 'table')}, ${plural(rows, 'row')}, ${plural(changes, 'change')}`
+    const message = `${how}: ${amount} in ${formatDuration(durationMs)} (${formatRate(rate)})${where}`
+    this.#log.event('info', 'summary', message, {
+      reason: reason === 'completed' ? reason : (stopped ?? reason),
+      phase,
+      tables: Object.fromEntries(tables),
+      rows,
+      changes,
+      duration_ms: durationMs,
+      rows_per_second: Math.round(rate),
+      position,
+    })
+  }
+
+  #phase({ phase, tables }: Event<'phase'>): void {
+    this.#progress.begin(phase, tables)
+    this.#reported = 0
+    const what = phase === 'full' ? 'Copying' : 'Applying changes of'
+    this.#log.event('info', 'phase', `${what} ${plural(tables.length, 'table')}`, {
+      phase,
+      tables: tables.map(({ label }) => label),
+    })
+  }
+
+  #table(event: Event<'table'>): void {
+    this.#progress.update(event)
+    const { table, state, rows, phase } = event
+    const fields = { phase, table: table.label, state, rows }
+    if (state !== 'done') return this.#log.event('debug', 'table', `Copying ${table.label}`, fields)
+    const durationMs = this.#progress.tables().find(({ label }) => label === table.label)?.durationMs ?? 0
+    const message = `Copied ${table.label}: ${plural(rows, 'row')} in ${formatDuration(durationMs)}`
+    this.#log.event('info', 'table', message, { ...fields, duration_ms: Math.round(durationMs) })
+  }
+
+  #checkpoint({ kind, text, lagMs }: Event<'checkpoint'>): void {
+    const fields = { kind, position: text, lag_ms: lagMs }
+    if (kind === 'full_sync_start') {
+      this.#log.event('info', 'checkpoint', `Emitted full sync start checkpoint (t1): ${text}`, fields)
+    } else if (kind === 'full_sync_end') {
+      this.#log.event('info', 'checkpoint', `Emitted full sync end checkpoint (t2): ${text}`, fields)
+    } else {
+      this.#progress.reached(lagMs)
+      const lag = lagMs === undefined ? '' : ` (lag ${formatDuration(lagMs)})`
+      this.#log.event('debug', 'checkpoint', `Saved ${kind} checkpoint: ${text}${lag}`, fields)
+    }
+  }
+
+  #caughtUpAt(text: string): void {
+    this.#log.event(this.#caughtUp ? 'debug' : 'info', 'caught_up', `Caught up with the source at ${text}`, {
+      position: text,
+    })
+    this.#caughtUp = true
+  }
+
+  #retry({ code, message, attempt, delayMs }: Event<'retry'>): void {
+    const text = `Attempt ${attempt} failed, next one in ${formatDuration(delayMs)}: ${message} [${code}]`
+    this.#log.event('warn', 'retry', text, { code, attempt, delay_ms: delayMs })
+  }
+
+  #warning({ code, message, table, column, count }: Event<'warning'>): void {
+    const times = count === undefined || count === 1 ? '' : ` (${formatExactly(count)} times)`
+    this.#log.event('warn', 'warning', `${message}${times}`, { code, table, column, count })
+  }
+
+  #interval(): void {
+    const totals = totalsOf(this.#progress)
+    if (this.#progress.phase === undefined || totals.rows === this.#reported) return
+    this.#reported = totals.rows
+    const { phase, lagMs } = this.#progress
+    const done = phase === 'full' ? `, ${totals.tablesDone} of ${plural(totals.tables, 'table')} done` : ''
+    this.#log.event('info', 'progress', `${describeTotals(this.#progress)}${done}`, {
+      phase,
+      rows: totals.rows,
+      rows_expected: totals.rowsExpected,
+      rows_per_second: Math.round(totals.rate),
+      remaining_ms: totals.remainingMs === undefined ? undefined : Math.round(totals.remainingMs),
+      lag_ms: lagMs,
+      tables: totals.tables,
+      tables_done: totals.tablesDone,
+    })
+  }
+}

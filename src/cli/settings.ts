@@ -1,0 +1,218 @@
+/** What the user typed and the environment → checked settings. */
+import { SyncError } from '../index.js'
+import { parseDuration } from './duration.js'
+import { parseEndpoint } from './endpoint.js'
+import { type LogFormat, type LogLevel, logFormats, logLevels } from './log.js'
+import { pipelineId } from './pipeline-id.js'
+
+export const existingModes = ['refuse', 'replace', 'keep'] as const
+
+export type CommandName = 'full' | 'incremental' | 'sync'
+
+/** The flags as commander hands them over. */
+export interface Flags {
+  readonly sourceUri?: string
+  readonly sourceDatabase?: string
+  readonly sourceUsername?: string
+  readonly sourcePassword?: string
+  readonly tables?: string
+  readonly excludeTables?: string
+  readonly schemas?: string
+  readonly auditSchema?: string
+  readonly surrealEndpoint?: string
+  readonly surrealUsername?: string
+  readonly surrealPassword?: string
+  readonly toNamespace?: string
+  readonly toDatabase?: string
+  readonly existing?: string
+  readonly batchSize?: string
+  readonly id?: string
+  readonly emitCheckpoints?: boolean
+  readonly checkpointDir?: string
+  readonly incrementalFrom?: string
+  readonly incrementalTo?: string
+  readonly replay?: boolean
+  readonly timeout?: string
+  readonly dryRun?: boolean
+  readonly logFormat?: string
+  readonly logLevel?: string
+  readonly quiet?: boolean
+}
+
+/** Everything that one run needs to know. */
+export interface Settings {
+  readonly command: CommandName
+  readonly source: {
+    readonly url: string
+    readonly database?: string
+    readonly user?: string
+    readonly password?: string
+    readonly tables?: readonly string[]
+    readonly excludeTables?: readonly string[]
+    readonly schemas?: readonly string[]
+    readonly auditSchema?: string
+  }
+  readonly sink: {
+    readonly url: string
+    readonly namespace: string
+    readonly database: string
+    readonly username: string
+    readonly password: string
+    readonly existing: (typeof existingModes)[number]
+  }
+  readonly id: string
+  /** Undefined: what the target prefers. */
+  readonly batchSize: number | undefined
+  /** Undefined: nothing is saved, and nothing is installed at the source. */
+  readonly checkpointDir: string | undefined
+  readonly incrementalFrom: string | undefined
+  readonly incrementalTo: string | undefined
+  readonly replay: boolean
+  readonly timeoutMs: number | undefined
+  readonly dryRun: boolean
+  readonly logFormat: LogFormat
+  readonly logLevel: LogLevel
+  /** Whether to show progress. */
+  readonly progress: boolean
+}
+
+export const defaults = {
+  endpoint: 'http://localhost:8000',
+  username: 'root',
+  password: 'root',
+  batchSize: 1_000,
+  checkpointDir: './.surreal-sync-checkpoints',
+} as const
+
+const batchSizeMax = 100_000
+const idPattern = /^[A-Za-z0-9_-]{1,64}$/
+
+type Environment = { readonly [name: string]: string | undefined }
+
+/** Flags win over the environment. Connects to nothing. @throws SyncError `E_CONFIG` */
+export function settle(command: CommandName, flags: Flags, env: Environment): Settings {
+  const variable = (name: string) => (env[name] === '' ? undefined : env[name])
+  const url = flags.sourceUri ?? variable('SOURCE_URI')
+  const { toNamespace: namespace, toDatabase: database, incrementalFrom, incrementalTo } = flags
+  const from = command === 'incremental' ? incrementalFrom : ''
+  if (!url || !namespace || !database || from === undefined) {
+    throw missing({
+      '--source-uri': url,
+      '--to-namespace': namespace,
+      '--to-database': database,
+      '--incremental-from': from,
+    })
+  }
+  checkPosition('--incremental-from', incrementalFrom)
+  checkPosition('--incremental-to', incrementalTo)
+  const sourceDatabase = flags.sourceDatabase ?? variable('SOURCE_DATABASE')
+  const user = flags.sourceUsername ?? variable('SOURCE_USERNAME')
+  const saves = command !== 'full' || flags.emitCheckpoints === true
+  return {
+    command,
+    source: {
+      url,
+      database: sourceDatabase,
+      user,
+      password: flags.sourcePassword ?? variable('SOURCE_PASSWORD'),
+      tables: list('--tables', flags.tables),
+      excludeTables: list('--exclude-tables', flags.excludeTables),
+      schemas: list('--schemas', flags.schemas),
+      auditSchema: flags.auditSchema,
+    },
+    sink: {
+      url: parseEndpoint(flags.surrealEndpoint ?? variable('SURREAL_ENDPOINT') ?? defaults.endpoint),
+      namespace,
+      database,
+      username: flags.surrealUsername ?? variable('SURREAL_USERNAME') ?? defaults.username,
+      password: flags.surrealPassword ?? variable('SURREAL_PASSWORD') ?? defaults.password,
+      existing: choice('--existing', existingModes, flags.existing, 'refuse'),
+    },
+    id: checkId(
+      flags.id ?? pipelineId({ source: sourceDatabase ?? databaseOf(url) ?? user ?? '', namespace, database }),
+    ),
+    batchSize: flags.batchSize === undefined ? undefined : wholeNumber('--batch-size', flags.batchSize, batchSizeMax),
+    checkpointDir: saves ? (flags.checkpointDir ?? defaults.checkpointDir) : undefined,
+    incrementalFrom,
+    incrementalTo,
+    replay: flags.replay === true,
+    timeoutMs: flags.timeout === undefined ? undefined : parseDuration(flags.timeout, '--timeout'),
+    dryRun: flags.dryRun === true,
+    logFormat: choice('--log-format', logFormats, flags.logFormat, 'text'),
+    logLevel: flags.quiet === true ? 'warn' : choice('--log-level', logLevels, flags.logLevel, 'info'),
+    progress: flags.quiet !== true,
+  }
+}
+
+/** The database that a connection string names. */
+function databaseOf(text: string): string | undefined {
+  let url: URL
+  try {
+    url = new URL(text)
+  } catch {
+    throw badSource('cannot be parsed')
+  }
+  if (url.protocol !== 'postgresql:' && url.protocol !== 'postgres:')
+    throw badSource('does not begin with postgresql://')
+  return decoded(url.pathname.slice(1)) || url.searchParams.get('dbname') || decoded(url.username) || undefined
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw badSource('contains a % that is not followed by two hexadecimal digits')
+  }
+}
+
+function badSource(what: string): SyncError {
+  return new SyncError('E_CONFIG', `The source URI ${what}`, {
+    hint: 'Write it like postgresql://user:password@host:5432/database.',
+  })
+}
+
+function missing(flags: { readonly [flag: string]: string | undefined }): SyncError {
+  const names = Object.keys(flags).filter(
+    (flag) => flags[flag] === undefined || (flag !== '--incremental-from' && !flags[flag]),
+  )
+  const hint = names.includes('--source-uri')
+    ? 'The source URI may also stand in the variable SOURCE_URI.'
+    : names.includes('--incremental-from')
+      ? 'Pass t1 of the full sync, or run surreal-sync sync, which knows where to go on.'
+      : 'They say where in SurrealDB the tables go.'
+  return new SyncError('E_CONFIG', `Missing ${names.join(', ')}`, { hint })
+}
+
+/** The source knows what a position is; this knows what scripts print when there was no checkpoint file. */
+function checkPosition(flag: string, text: string | undefined): void {
+  if (text === undefined || !/^(?:.*:)?\s*(?:null|undefined)?\s*$/.test(text)) return
+  throw new SyncError('E_CONFIG', `${flag} contains no position`, {
+    hint: 'Is there a checkpoint file, and does it have .checkpoint.PostgreSQL.sequence? Write postgresql:sequence:42.',
+  })
+}
+
+/** Commas inside of double quotes belong to a name. */
+function list(flag: string, text: string | undefined): readonly string[] | undefined {
+  if (text === undefined) return undefined
+  const names = (text.match(/(?:"(?:[^"]|"")*"|[^,])+/g) ?? []).map((name) => name.trim()).filter((name) => name !== '')
+  if (names.length > 0) return names
+  throw new SyncError('E_CONFIG', `${flag} names nothing`, { hint: 'Separate names by commas: users,shop.orders' })
+}
+
+function choice<T extends string>(flag: string, choices: readonly T[], text: string | undefined, normal: T): T {
+  if (text === undefined) return normal
+  const chosen = choices.find((known) => known === text)
+  if (chosen !== undefined) return chosen
+  throw new SyncError('E_CONFIG', `${flag} must be one of ${choices.join(', ')}`)
+}
+
+function wholeNumber(flag: string, text: string, max: number): number {
+  const number = /^\d{1,15}$/.test(text) ? Number(text) : 0
+  if (number >= 1 && number <= max) return number
+  throw new SyncError('E_CONFIG', `${flag} must be a whole number from 1 to ${max}`)
+}
+
+function checkId(id: string): string {
+  if (idPattern.test(id)) return id
+  throw new SyncError('E_CONFIG', '--id must be made of 1 to 64 letters, digits, _ and -')
+}
