@@ -9,7 +9,7 @@ export async function runDemonstration(io: CommandLineIo): Promise<void> {
     const { runDemo } = await import('../demo/main.js')
     await runDemo({ signal: stop.signal, out: io.stdout })
   } catch (error) {
-    if (!(stop.signal.aborted && error === stop.signal.reason)) throw error
+    if (!stop.explains(error)) throw error
   } finally {
     stop.dispose()
   }

@@ -52,6 +52,8 @@ export async function runReplication(settings: Settings, io: CommandLineIo): Pro
     const result = await engine.run(options).finally(endInterval)
     block?.stop()
     reporter.summary(result, stop.reason)
+  } catch (error) {
+    if (!stop.explains(error)) throw error
   } finally {
     block?.stop()
     stop.dispose()

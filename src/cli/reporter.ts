@@ -80,7 +80,10 @@ export class Reporter {
     this.#progress.update(event)
     const { table, state, rows, phase } = event
     const fields = { phase, table: table.label, state, rows }
-    if (state !== 'done') return this.#log.event('debug', 'table', `Copying ${table.label}`, fields)
+    if (state !== 'done') {
+      this.#log.event('debug', 'table', `Copying ${table.label}`, fields)
+      return
+    }
     const durationMs = this.#progress.tables().find(({ label }) => label === table.label)?.durationMs ?? 0
     const message = `Copied ${table.label}: ${plural(rows, 'row')} in ${formatDuration(durationMs)}`
     this.#log.event('info', 'table', message, { ...fields, duration_ms: Math.round(durationMs) })

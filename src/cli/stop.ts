@@ -50,13 +50,22 @@ export class Stop {
     this.#undo.push(this.#clock.after(delayMs, () => this.#stop('timeout')))
   }
 
+  /** Whether the error only shows that the run was stopped. */
+  explains(error: unknown): boolean {
+    if (!this.signal.aborted) return false
+    return error === this.signal.reason || (error instanceof Error && error.name === 'AbortError')
+  }
+
   /** Gives the signals back. */
   dispose(): void {
     for (const undo of this.#undo.splice(0)) undo()
   }
 
   #received(signal: StopSignal): void {
-    if (this.#reason === 'SIGINT' || this.#reason === 'SIGTERM') return this.#force(signal)
+    if (this.#reason === 'SIGINT' || this.#reason === 'SIGTERM') {
+      this.#force(signal)
+      return
+    }
     this.#stop(signal)
     this.#options.asked(signal)
     this.#undo.push(this.#clock.after(graceMsMax, () => this.#force(signal)))

@@ -66,7 +66,7 @@ const none: SurrealValue = { kind: 'none' }
  */
 export async function compareDatabases(options: ComparisonOptions): Promise<ComparisonReport> {
   await using source = await SourceSnapshot.open(options.source)
-  return new Comparison(source, options).run()
+  return await new Comparison(source, options).run()
 }
 
 class Comparison {

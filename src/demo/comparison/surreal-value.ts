@@ -60,7 +60,7 @@ export function printValue(value: SurrealValue): string {
       return `[${value.elements.map(printValue).join(', ')}]`
     case 'object': {
       const fields = [...value.fields].sort(([a], [b]) => (a < b ? -1 : 1))
-      return `{${fields.map(([name, field]) => `${JSON.stringify(name)}: ${printValue(field)}`).join(', ')}}`
+      return `{${fields.map(([name, field]) => `${printName(name)}: ${printValue(field)}`).join(', ')}}`
     }
     case 'range':
       return `${printBound(value.lower, '>')}..${printBound(value.upper, '=')}`
@@ -71,6 +71,10 @@ export function printValue(value: SurrealValue): string {
     default:
       return printScalar(value.kind, value.text)
   }
+}
+
+function printName(name: string): string {
+  return /^[a-z_]\w*$/i.test(name) ? name : JSON.stringify(name)
 }
 
 function printCoordinates(coordinates: Coordinates): string {

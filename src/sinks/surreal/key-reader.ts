@@ -1,5 +1,5 @@
 /** From a record id back to the key of a row: the inverse of what the writer does. */
-import { DateTime, Decimal as SurrealDecimal, Duration, Uuid } from 'surrealdb'
+import { DateTime, Duration, Decimal as SurrealDecimal, Uuid } from 'surrealdb'
 import type { Key } from '../../core/batch.js'
 import type { Table } from '../../core/schema.js'
 import { Decimal, type LogicalType, type Value } from '../../core/value.js'
@@ -7,7 +7,7 @@ import { dateText, intervalText, timestampText } from './iso-text.js'
 
 const secondsPerDay = 86_400
 
-/** The types whose values cannot be read back out of a record id. */
+/** Whether the keys of this table can be read back out of record ids. Ranges and geometries cannot. */
 export function isReadableKey(table: Table): boolean {
   return table.key.every(({ type }) => isReadable(type))
 }
@@ -86,8 +86,9 @@ function readDecimal(cell: unknown): Value | undefined {
 function readDatetime(cell: unknown, kind: 'date' | 'timestamp'): Value | undefined {
   if (typeof cell === 'string') return /^(-?infinity$|[-+]?\d{4})/.test(cell) ? cell : undefined
   if (!(cell instanceof DateTime)) return undefined
-  const seconds = Number(cell.seconds)
-  if (kind === 'timestamp') return timestampText(seconds, Number(cell.nanoseconds))
+  const [wholeSeconds, nanos] = cell.toCompact()
+  const seconds = Number(wholeSeconds)
+  if (kind === 'timestamp') return timestampText(seconds, Number(nanos))
   return seconds % secondsPerDay === 0 ? dateText(seconds / secondsPerDay) : undefined
 }
 
@@ -114,7 +115,8 @@ function readArray(cell: unknown, element: LogicalType): Value | undefined {
   const values: Value[] = []
   for (const member of cell) {
     // Arrays of more dimensions are nested arrays of the same element.
-    const value = Array.isArray(member) && element.kind !== 'json' ? readArray(member, element) : readCell(member, element)
+    const value =
+      Array.isArray(member) && element.kind !== 'json' ? readArray(member, element) : readCell(member, element)
     if (value === undefined) return undefined
     values.push(value)
   }

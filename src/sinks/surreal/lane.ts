@@ -117,23 +117,16 @@ export class Lane {
     const state = new RecordId(stateTable, [this.#pipeline, this.#index])
     const all = { ...bindings, state, known, next, pipeline: this.#pipeline }
     let answer: Answer
-    this.#known = [...known, next]
     try {
       answer = await this.connection.call((db) => ask(db, text, all), options, table)
     } catch (error) {
       const refused = error instanceof SyncError && error.code !== 'E_CONNECTION_LOST'
-      if (refused) this.#known = known
+      if (!refused) this.#known = [...known, next]
       throw error
     }
-    if (answer.failure !== undefined) {
-      this.#known = known
-      return answer.failure
-    }
+    if (answer.failure !== undefined) return answer.failure
     const proved = answer.results.some((result) => Array.isArray(result) && result.length === 1 && result[0] === next)
-    if (!proved) {
-      this.#known = known
-      throw notApplied(table)
-    }
+    if (!proved) throw notApplied(table)
     this.#known = [next]
     return undefined
   }

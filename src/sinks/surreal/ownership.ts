@@ -95,10 +95,14 @@ export class Ownership {
 }
 
 function notEmpty({ target, table }: TablePlan): SyncError {
-  return new SyncError('E_TARGET_NOT_EMPTY', `The target table ${target} holds records that this pipeline did not write`, {
-    table: table.label,
-    hint: 'Empty it, or set `existing` to `replace` to delete what the source does not have, or to `keep`.',
-  })
+  return new SyncError(
+    'E_TARGET_NOT_EMPTY',
+    `The target table ${target} holds records that this pipeline did not write`,
+    {
+      table: table.label,
+      hint: 'Empty it, or set `existing` to `replace` to delete what the source does not have, or to `keep`.',
+    },
+  )
 }
 
 function* holdingsOf(record: unknown): Iterable<readonly [string, Holding]> {

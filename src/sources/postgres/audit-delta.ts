@@ -10,7 +10,7 @@ import { waitForFlush } from './flush-gate.js'
 import type { PostgresTable } from './postgres-table.js'
 import { reread } from './reread.js'
 import type { Session } from './session.js'
-import { absentFrom, lock, readTable } from './snapshot.js'
+import { absentFrom, readTable } from './snapshot.js'
 
 export class AuditDelta implements Delta {
   readonly drained: boolean
@@ -49,7 +49,7 @@ export class AuditDelta implements Delta {
       if (tracker.gaps.length > 0) tracker.fence(await lockHolders(session, names))
       const named = new Map([...structure.tables].filter(([oid]) => oids.has(oid) || structure.pending.has(oid)))
       await session.begin('snapshot')
-      await lock(session, [...named.values()])
+      await reading.lock(session, [...named.values()])
       if (!(await structure.same(session, named.keys()))) {
         session.destroy()
         return undefined

@@ -10,7 +10,9 @@ import { peekTables } from './audit-rows.js'
 import type { Connections } from './connections.js'
 import { stateOf } from './errors.js'
 import type { GapTracker } from './gap-tracker.js'
+import type { PostgresTable } from './postgres-table.js'
 import type { AuditNames } from './schema.sql.js'
+import type { Session } from './session.js'
 import type { StructureWatch } from './structure-watch.js'
 
 /** What a reader and its deltas work with. */
@@ -19,6 +21,8 @@ export interface AuditReading {
   readonly names: AuditNames
   readonly tracker: GapTracker
   readonly structure: StructureWatch
+  /** Holds off statements that would rewrite or empty tables under the snapshot. */
+  readonly lock: (session: Session, tables: readonly PostgresTable[]) => Promise<void>
   /** Where the reader is now. */
   readonly position: () => Position
 }

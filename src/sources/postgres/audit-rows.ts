@@ -24,7 +24,7 @@ export interface AuditPage {
 }
 
 const columns = 'c.sequence_id, c.table_id, c.operation, c.row_id, pg_catalog.floor(extract(epoch from c.changed_at) * 1000)'
-const gapRanges = 'pg_catalog.unnest($1::bigint[], $2::bigint[]) as g(low, high)'
+const gapRanges = 'rows from (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) as g(low, high)'
 
 /** The tables that the next page names. Reads at most as many rows as the page will. */
 export async function peekTables(

@@ -18,7 +18,7 @@ import { Installer } from './installer.js'
 import { decode, encode, publicJson, publicText } from './position.js'
 import type { PostgresTable } from './postgres-table.js'
 import { auditNames, type AuditNames } from './schema.sql.js'
-import { ChunkedSnapshot, ConsistentSnapshot } from './snapshot.js'
+import { ChunkedSnapshot, ConsistentSnapshot, lock } from './snapshot.js'
 import { StructureWatch } from './structure-watch.js'
 import { checkReading, ownTable, selectTables } from './table-selection.js'
 
@@ -152,7 +152,7 @@ export class PostgresTriggerSource implements Source {
         structures: structure.structures(),
         at: new Date().toISOString(),
       })
-    const reader = new AuditReader({ connections, names: this.#names, tracker, structure, position })
+    const reader = new AuditReader({ connections, names: this.#names, tracker, structure, lock, position })
     const untilSequence = options.until === undefined ? undefined : decode(options.until).sequence
     yield* reader.changes({ ...options, untilSequence })
   }

@@ -1,0 +1,165 @@
+/** The options of the sink, their defaults and limits. */
+import type { Surreal } from 'surrealdb'
+import { SyncError } from '../../core/errors.js'
+import type { Table } from '../../core/schema.js'
+import type { BatchLimits } from '../../core/source.js'
+import { type Address, parseAddress } from './address.js'
+import type { Dial } from './connection.js'
+import { type AuthLevel, customDial, embeddedDial, remoteDial } from './dial.js'
+import type { ExistingRecords } from './ownership.js'
+import type { PieceLimits } from './row-encoder.js'
+import { choose, type ValueForms, type ValueOptions, valueForms } from './types.js'
+
+/** A database named by URL. The sink opens and closes its connections. */
+export interface SurrealAddressOptions {
+  /** `ws://`, `wss://`, `http://` or `https://` and a host; or `mem://`, `surrealkv://PATH`, `rocksdb://PATH`. */
+  readonly url: string
+  readonly namespace: string
+  readonly database: string
+  readonly username?: string
+  readonly password?: string
+  /** Where the user is defined. By default the root, the namespace and the database are tried in turn. */
+  readonly authLevel?: AuthLevel
+  readonly connect?: undefined
+  readonly disconnect?: undefined
+}
+
+/** A database that the caller connects to. */
+export interface SurrealFactoryOptions {
+  /**
+   * Returns a connected, signed-in instance that uses a database. Called once for each writer, and again after a connection
+   * was lost. Connect with `reconnect: false`: the SDK's reconnect sends requests twice.
+   */
+  readonly connect: () => Promise<Surreal>
+  /** @defaultValue closes the instance */
+  readonly disconnect?: (db: Surreal) => Promise<unknown>
+  readonly url?: undefined
+}
+
+export interface SurrealSinkSettings extends ValueOptions {
+  /** How many writes run at once, each over its own connection. @defaultValue `2` */
+  readonly writers?: number
+  /** At most this many rows in a transaction. @defaultValue what is fastest for the engine */
+  readonly batchSize?: number
+  /** A larger row is refused. @defaultValue 32 MiB; 3.5 MiB over http and https */
+  readonly maxRowBytes?: number
+  /** @defaultValue `10_000` */
+  readonly connectTimeoutMs?: number
+  /** How long one transaction may take. @defaultValue `60_000` */
+  readonly callTimeoutMs?: number
+  /**
+   * What a full sync does with target tables that hold records of others: stop, delete what the source does not have, or
+   * write beside them. @defaultValue `'refuse'`
+   */
+  readonly existing?: ExistingRecords
+  /** The target's name for a table. @defaultValue the table's own name */
+  readonly tableName?: (table: Table) => string
+}
+
+export type SurrealSinkOptions = (SurrealAddressOptions | SurrealFactoryOptions) & SurrealSinkSettings
+
+/** The options, checked and completed. */
+export interface SinkConfig {
+  readonly dial: Dial
+  readonly address?: string
+  /** Undefined: the caller's factory chooses the database. */
+  readonly namespace?: string
+  readonly database?: string
+  readonly writers: number
+  readonly callTimeoutMs: number
+  readonly existing: ExistingRecords
+  readonly tableName: (table: Table) => string
+  readonly forms: ValueForms
+  readonly limits: BatchLimits
+  readonly insertLimits: PieceLimits
+  readonly writeLimits: PieceLimits
+}
+
+const KiB = 1024
+const MiB = 1024 * KiB
+
+const defaults = {
+  writers: 2,
+  connectTimeoutMs: 10_000,
+  callTimeoutMs: 60_000,
+  /** One transaction, however the batches were cut: SurrealKV fails for good beyond about 95 MB. */
+  transactionRowsMax: 2_000,
+  transactionBytesMax: 8 * MiB,
+  /** The slowdown of `mem://` grows with the square of the records inserted in one transaction. */
+  memoryInsertRowsMax: 200,
+  rowBytesMax: 32 * MiB,
+  /** A SurrealDB server takes 4 MiB over HTTP. */
+  httpBytesMax: 3.5 * MiB,
+  writersMax: 16,
+} as const
+
+const batchLimits = {
+  memory: { rowsMax: 75, bytesMax: 128 * KiB },
+  file: { rowsMax: 1_000, bytesMax: 128 * KiB },
+  remote: { rowsMax: 1_000, bytesMax: 256 * KiB },
+} as const satisfies Record<string, BatchLimits>
+
+/** @throws SyncError `E_CONFIG` */
+export function sinkConfig(options: SurrealSinkOptions): SinkConfig {
+  const address = options.url === undefined ? undefined : parseAddress(options.url)
+  const http = address?.protocol === 'http:' || address?.protocol === 'https:'
+  const memory = address?.protocol === 'mem:'
+  const rowsMax = positive('batchSize', options.batchSize) ?? defaults.transactionRowsMax
+  const rowBytesMax = positive('maxRowBytes', options.maxRowBytes) ?? defaults.rowBytesMax
+  const writeLimits: PieceLimits = {
+    rowsMax: Math.min(rowsMax, defaults.transactionRowsMax),
+    bytesMax: http ? defaults.httpBytesMax : defaults.transactionBytesMax,
+    rowBytesMax: http ? Math.min(rowBytesMax, defaults.httpBytesMax) : rowBytesMax,
+    rowHint: http
+      ? 'Connect with ws:// or wss://: SurrealDB takes no more than 4 MiB over HTTP.'
+      : 'Raise `maxRowBytes`, or leave the column out.',
+  }
+  const limits =
+    address === undefined || !address.embedded ? batchLimits.remote : memory ? batchLimits.memory : batchLimits.file
+  return {
+    dial: dialFor(options, address),
+    address: address?.label,
+    namespace: options.url === undefined ? undefined : required('namespace', options.namespace),
+    database: options.url === undefined ? undefined : required('database', options.database),
+    writers: Math.min(positive('writers', options.writers) ?? defaults.writers, defaults.writersMax),
+    callTimeoutMs: positive('callTimeoutMs', options.callTimeoutMs) ?? defaults.callTimeoutMs,
+    existing: choose('existing', ['refuse', 'replace', 'keep'], options.existing),
+    tableName: options.tableName ?? ((table) => table.name),
+    forms: valueForms(options),
+    limits: { ...limits, rowsMax: Math.min(limits.rowsMax, rowsMax) },
+    insertLimits: memory
+      ? { ...writeLimits, rowsMax: Math.min(writeLimits.rowsMax, defaults.memoryInsertRowsMax) }
+      : writeLimits,
+    writeLimits,
+  }
+}
+
+function dialFor(options: SurrealSinkOptions, address: Address | undefined): Dial {
+  const connectTimeoutMs = positive('connectTimeoutMs', options.connectTimeoutMs) ?? defaults.connectTimeoutMs
+  if (options.url === undefined || address === undefined) {
+    if (typeof options.connect !== 'function') throw new SyncError('E_CONFIG', 'Neither url nor connect was given')
+    return customDial(options.connect, options.disconnect ?? ((db) => db.close()), connectTimeoutMs)
+  }
+  const { username, password, authLevel } = options
+  if ((username === undefined) !== (password === undefined)) {
+    throw new SyncError('E_CONFIG', 'A username needs a password, and a password a username')
+  }
+  const credentials = {
+    namespace: required('namespace', options.namespace),
+    database: required('database', options.database),
+    username,
+    password,
+    authLevel,
+  }
+  return (address.embedded ? embeddedDial : remoteDial)({ address, credentials, connectTimeoutMs })
+}
+
+function required(name: string, given: string | undefined): string {
+  if (typeof given === 'string' && given !== '') return given
+  throw new SyncError('E_CONFIG', `The option ${name} of the SurrealDB sink is missing`)
+}
+
+function positive(name: string, given: number | undefined): number | undefined {
+  if (given === undefined || (Number.isFinite(given) && given >= 1)) return given
+  throw new SyncError('E_CONFIG', `The option ${name} of the SurrealDB sink is not a positive number`)
+}

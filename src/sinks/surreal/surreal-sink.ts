@@ -1,0 +1,162 @@
+/** Writes batches into SurrealDB. */
+import { type Batch, isBarrier, type ReplaceBatch, type RowBatch, type TruncateBatch } from '../../core/batch.js'
+import type { SyncWarning } from '../../core/events.js'
+import type { Table } from '../../core/schema.js'
+import type { PrepareOptions, Sink } from '../../core/sink.js'
+import type { Abortable, BatchLimits, RunContext } from '../../core/source.js'
+import { Catalog } from './catalog.js'
+import { CborWriter } from './cbor-writer.js'
+import { Connection } from './connection.js'
+import { FallbackReporter } from './fallback-reporter.js'
+import { isReadableKey } from './key-reader.js'
+import { Lane } from './lane.js'
+import { LanePool } from './lane-pool.js'
+import { type SinkConfig, type SurrealSinkOptions, sinkConfig } from './options.js'
+import { Ownership } from './ownership.js'
+import { hasCborFunctions, prepareDatabase } from './prepare-database.js'
+import { RowEncoder } from './row-encoder.js'
+import { removeAbsent, removeAll } from './sweep.js'
+import type { TablePlan } from './table-plan.js'
+
+export type {
+  SurrealAddressOptions,
+  SurrealFactoryOptions,
+  SurrealSinkOptions,
+  SurrealSinkSettings,
+} from './options.js'
+
+/**
+ * A sink for SurrealDB 2.1 to 3.x, on a server or embedded in this process.
+ *
+ * Every batch is one or more transactions, each of which also writes a state record whose returned value proves that it took
+ * effect. Sending a batch again is harmless. Nothing is ever sent twice behind the engine's back.
+ */
+export class SurrealSink implements Sink {
+  readonly name = 'surrealdb'
+  readonly limits: BatchLimits
+  readonly inFlight: number
+  readonly #config: SinkConfig
+  readonly #pool: LanePool
+  readonly #fallbacks = new FallbackReporter()
+  #warn: (warning: SyncWarning) => void = () => {}
+  #pipeline: string | undefined
+  #catalog: Catalog
+  #ownership: Ownership | undefined
+
+  /** @throws SyncError `E_CONFIG` */
+  constructor(options: SurrealSinkOptions) {
+    const config = sinkConfig(options)
+    this.#config = config
+    this.limits = config.limits
+    this.inFlight = config.writers
+    this.#catalog = new Catalog(config.forms, config.tableName)
+    this.#pool = new LanePool(
+      Array.from({ length: config.writers }, (_, index) => {
+        const connection = new Connection(config.dial, { callTimeoutMs: config.callTimeoutMs, address: config.address })
+        return new Lane({ index, connection, writer: new CborWriter(config.forms) })
+      }),
+    )
+  }
+
+  /**
+   * Connects, so that a wrong address or password is known at once. Call `close()` if no engine does.
+   *
+   * @throws SyncError `E_CONFIG`, `E_UNREACHABLE`, `E_AUTH`, `E_TLS`, `E_MISSING_PACKAGE`
+   */
+  static async connect(options: SurrealSinkOptions, abortable: Abortable = {}): Promise<SurrealSink> {
+    const sink = new SurrealSink(options)
+    await sink.#pool.first.connection.open(abortable)
+    return sink
+  }
+
+  async open(context: RunContext): Promise<void> {
+    this.#warn = (warning) => context.warn(warning)
+    this.#pipeline = context.syncId
+    this.#ownership = undefined
+    this.#catalog = new Catalog(this.#config.forms, this.#config.tableName)
+    const encoded = await hasCborFunctions(this.#pool.first.connection, context)
+    for (const lane of this.#pool.lanes) lane.bind(context.syncId, encoded)
+  }
+
+  async prepare(tables: readonly Table[], options: PrepareOptions): Promise<void> {
+    if (this.#pipeline === undefined) throw new Error('SurrealSink.prepare() was called before open()')
+    const { connection } = this.#pool.first
+    const plans = this.#catalog.register(tables, this.#warn)
+    const ownership = new Ownership(connection, this.#pipeline)
+    const known = await ownership.load(options)
+    if (options.phase === 'full') await ownership.adopt(plans, this.#config.existing, options)
+    else await ownership.resume(plans, this.#config.existing, options)
+    if (!known && options.phase === 'incremental') {
+      this.#warn({
+        code: 'state_missing',
+        message: `The target has no state of the pipeline ${this.#pipeline}: no full sync ran under this id`,
+      })
+    }
+    await prepareDatabase(connection, this.#config, plans, () => ownership.save(options), options)
+    for (const lane of this.#pool.lanes) await lane.claim(this.#pool.lanes.length, options)
+    this.#ownership = ownership
+  }
+
+  async write(batch: Batch, options: Abortable): Promise<void> {
+    const ownership = this.#ownership
+    if (ownership === undefined) throw new Error('SurrealSink.write() was called before prepare()')
+    const plan = this.#catalog.plan(batch.table)
+    await this.#pool.use(options, async (lane) => {
+      if (isBarrier(batch)) await this.#sweep(lane, plan, batch, ownership, options)
+      else await this.#writeRows(lane, plan, batch, ownership, options)
+    })
+    this.#fallbacks.report(plan, this.#warn)
+  }
+
+  async close(): Promise<void> {
+    this.#fallbacks.flush(this.#warn)
+    this.#ownership = undefined
+    await this.#pool.close()
+  }
+
+  async #writeRows(
+    lane: Lane,
+    plan: TablePlan,
+    batch: RowBatch,
+    ownership: Ownership,
+    options: Abortable,
+  ): Promise<void> {
+    const { target, table } = plan
+    const inserting = batch.op === 'upsert' && ownership.isFresh(target)
+    const limits = inserting ? this.#config.insertLimits : this.#config.writeLimits
+    const encoder = new RowEncoder(lane.writer, plan, batch, limits)
+    for (let piece = encoder.next(); piece !== undefined; piece = encoder.next()) {
+      options.signal?.throwIfAborted()
+      const { bytes } = piece
+      if (batch.op === 'upsert' && ownership.isFresh(target)) {
+        if (await lane.write({ kind: 'insert', bytes, table: table.label }, options)) continue
+        // The rows were there: a chunk that is read again, or another writer.
+        ownership.notFresh(target)
+      }
+      await lane.write({ kind: batch.op, bytes, table: table.label }, options)
+    }
+  }
+
+  async #sweep(
+    lane: Lane,
+    plan: TablePlan,
+    batch: TruncateBatch | ReplaceBatch,
+    ownership: Ownership,
+    options: Abortable,
+  ): Promise<void> {
+    const { target, table } = plan
+    if (!ownership.isOwned(target)) {
+      this.#skipSweep(table, `holds records of others that \`existing: 'keep'\` protects`)
+    } else if (batch.op === 'truncate') await removeAll(lane, plan, options)
+    else if (isReadableKey(table)) await removeAbsent(lane, plan, batch, options)
+    else this.#skipSweep(table, 'has a key that cannot be read back from record ids')
+  }
+
+  #skipSweep(table: Table, why: string): void {
+    this.#warn({
+      code: 'sweep_skipped',
+      message: `Rows that ${table.label} no longer has stay in the target, because it ${why}`,
+      table: table.label,
+    })
+  }
+}
