@@ -1,16 +1,55 @@
 /** The public API of surreal-sync. */
+export { FileCheckpointStore } from './checkpoints/file.js'
 export { MemoryCheckpointStore } from './checkpoints/memory.js'
-export { deletes, type Batch, type Key, type ReplaceBatch, type Row, type RowBatch, type RowCursor, truncate, type TruncateBatch, upserts } from './core/batch.js'
+export {
+  type Batch,
+  deletes,
+  type Key,
+  type ReplaceBatch,
+  type Row,
+  type RowBatch,
+  type RowCursor,
+  type TruncateBatch,
+  truncate,
+  upserts,
+} from './core/batch.js'
 export type { Checkpoint, CheckpointKind, CheckpointStore, Position } from './core/checkpoint.js'
 export type { Delta } from './core/delta.js'
 export { SyncError, type SyncErrorCode, type SyncErrorDetails } from './core/errors.js'
 export type { Phase, SyncEvents, SyncWarning, TableProgress } from './core/events.js'
 export type { Column, Table } from './core/schema.js'
 export type { PrepareOptions, Sink } from './core/sink.js'
-export type { Abortable, BatchLimits, ChangeOptions, CheckOptions, Chunk, ReadOptions, RunContext, Snapshot, SnapshotOptions, Source } from './core/source.js'
-export { Decimal, type Json, type LogicalType, type RangeBound, type Shape, type Value, type ValueWriter } from './core/value.js'
+export type {
+  Abortable,
+  BatchLimits,
+  ChangeOptions,
+  CheckOptions,
+  Chunk,
+  ReadOptions,
+  RunContext,
+  Snapshot,
+  SnapshotOptions,
+  Source,
+} from './core/source.js'
+export {
+  Decimal,
+  type Json,
+  type LogicalType,
+  type RangeBound,
+  type Shape,
+  type Value,
+  type ValueWriter,
+} from './core/value.js'
 export type { SyncEngineOptions } from './engine/options.js'
 export type { RetryPolicy } from './engine/retry.js'
 export type { TableResult } from './engine/run.js'
 export { type Plan, type RunOptions, type RunResult, SyncEngine } from './engine/sync-engine.js'
 export type { Transform } from './engine/transform.js'
+export {
+  type SurrealAddressOptions,
+  type SurrealFactoryOptions,
+  SurrealSink,
+  type SurrealSinkOptions,
+  type SurrealSinkSettings,
+} from './sinks/surreal/surreal-sink.js'
+export { PostgresTriggerSource, type PostgresTriggerSourceOptions } from './sources/postgres/trigger-source.js'

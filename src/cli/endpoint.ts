@@ -8,8 +8,9 @@ const network = ['ws:', 'wss:', 'http:', 'https:']
 export function parseEndpoint(text: string): string {
   const endpoint = text.trim()
   const scheme = /^[a-z][a-z0-9+.-]*:(?=\/\/)/i.exec(endpoint)?.[0].toLowerCase()
-  if (scheme === undefined || !schemes.includes(scheme))
+  if (scheme === undefined || !schemes.includes(scheme)) {
     throw invalid('does not begin with ws://, wss://, http:// or https://')
+  }
   if (!network.includes(scheme)) return endpoint
   let url: URL
   try {

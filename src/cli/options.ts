@@ -6,7 +6,7 @@ import { type CommandName, defaults, existingModes } from './settings.js'
 /** Adds every flag of this command, in groups. Nothing is read from the environment here. */
 export function addOptions(command: Command, name: CommandName): Command {
   addSource(command)
-  addTarget(command, name)
+  addTarget(command)
   if (name === 'full') addFull(command)
   else addIncremental(command, name)
   return addGeneral(command)
@@ -25,7 +25,7 @@ function addSource(command: Command): void {
     .option('--audit-schema <name>', 'schema of the change table (default: public)')
 }
 
-function addTarget(command: Command, name: CommandName): void {
+function addTarget(command: Command): void {
   command
     .optionsGroup('Target:')
     .option('--surreal-endpoint <url>', `address of SurrealDB (env: SURREAL_ENDPOINT, default: ${defaults.endpoint})`)
@@ -34,7 +34,6 @@ function addTarget(command: Command, name: CommandName): void {
     .option('--to-namespace <name>', 'namespace to write to')
     .option('--to-database <name>', 'database to write to')
     .option('--batch-size <rows>', `rows written at once (default: ${defaults.batchSize})`)
-  if (name === 'incremental') return
   const how = 'what to do with a target table that holds other records'
   command.addOption(new Option('--existing <how>', `${how} (default: refuse)`).choices(existingModes))
 }

@@ -33,7 +33,7 @@ describe('a pipeline id', () => {
     expect(pipelineId({ source: 'my app', namespace: 'production', database: 'ü' })).toMatch(
       /^my_app_production___[0-9a-f]{8}$/,
     )
-    expect(pipelineId({ source: 'a', namespace: 'b', database: 'c' })).toBe('a_b_c_ad04b67e')
+    expect(pipelineId({ source: 'a', namespace: 'b', database: 'c' })).toBe('a_b_c_fa1844c2')
   })
 
   it('tells apart what looks alike', () => {

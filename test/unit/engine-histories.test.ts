@@ -59,9 +59,9 @@ const fault = fc.oneof(
 const round = fc.record({
   before: fc.array(commit, { maxLength: 4 }),
   /** One at each batch. */
-  during: fc.array(commit, { maxLength: 6 }),
+  during: fc.array(commit, { maxLength: 6, size: 'max' }),
   /** One at each call. */
-  faults: fc.array(fault, { maxLength: 80 }),
+  faults: fc.array(fault, { maxLength: 80, size: 'max' }),
   again: fc.oneof({ weight: 5, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
   /** The batch at which the run is asked to stop. */
   stopAt: fc.option(fc.nat({ max: 20 }), { freq: 4 }),

@@ -1,7 +1,7 @@
 /** Shapes on a plane as SurrealDB geometries, or as objects where a geometry cannot hold them. */
 import { Decimal, type Shape, type Value } from '../../core/value.js'
 import { type CborBuffer, cbor } from './cbor-buffer.js'
-import { putBigInteger } from './cbor-json.js'
+import { putBigInteger } from './cbor-number.js'
 import type { CellSite, ValueForms } from './types.js'
 
 type Coordinates = readonly number[]
@@ -16,7 +16,7 @@ const lengthMin = { point: 2, line: 4, polygon: 6 } as const
 /** Writes one shape in the form chosen, and counts those that had to become objects. */
 export function putShape(buffer: CborBuffer, shape: Shape, form: ValueForms['geometry'], site: CellSite): void {
   if (shape.kind === 'other') {
-    putPlain(buffer, shape.value, site)
+    putPlain(buffer, shape.value)
     return
   }
   const { kind, coordinates } = shape
@@ -59,23 +59,23 @@ function putObject(buffer: CborBuffer, kind: keyof typeof lengthMin, coordinates
 }
 
 /** A value without a type: every number is a float. */
-function putPlain(buffer: CborBuffer, value: Value, site: CellSite): void {
+function putPlain(buffer: CborBuffer, value: Value): void {
   if (value === null) buffer.putByte(cbor.null)
   else if (typeof value === 'number') buffer.putFloat(value)
   else if (typeof value === 'string') buffer.putText(value)
   else if (typeof value === 'boolean') buffer.putByte(value ? cbor.true : cbor.false)
-  else if (typeof value === 'bigint') putBigInteger(buffer, value, site)
+  else if (typeof value === 'bigint') putBigInteger(buffer, value)
   else if (value instanceof Decimal) buffer.putText(value.text)
   else if (value instanceof Uint8Array) buffer.putBytes(value, 0, value.length)
   else if (isArray(value)) {
     buffer.putHead(cbor.array, value.length)
-    for (const element of value) putPlain(buffer, element, site)
+    for (const element of value) putPlain(buffer, element)
   } else {
     const names = Object.keys(value)
     buffer.putHead(cbor.map, names.length)
     for (const name of names) {
       buffer.putText(name)
-      putPlain(buffer, value[name] ?? null, site)
+      putPlain(buffer, value[name] ?? null)
     }
   }
 }

@@ -1,10 +1,12 @@
 /** Cells as CBOR with SurrealDB's tags, straight from a cursor: no object is made per cell. */
+import { dateText, timestampText } from '../../core/calendar.js'
+import { canonicalDecimal } from '../../core/decimal.js'
+import { durationText } from '../../core/duration.js'
 import type { Json, RangeBound, Shape, ValueWriter } from '../../core/value.js'
 import { CborBuffer, cbor } from './cbor-buffer.js'
-import { isInt64, putBigInteger, putExact, putJson } from './cbor-json.js'
+import { putJson } from './cbor-json.js'
+import { isInt64, putBigInteger, putDecimal } from './cbor-number.js'
 import { putShape } from './cbor-shape.js'
-import { isExactDecimal, normalizeDecimal } from './decimal.js'
-import { dateText, intervalText, timestampText } from './iso-text.js'
 import { CellSite, type ValueForms } from './types.js'
 
 const secondsPerDay = 86_400
@@ -63,7 +65,7 @@ export class CborWriter extends CborBuffer implements ValueWriter {
     if (typeof value === 'number' && Number.isSafeInteger(value)) this.putInteger(value)
     else if (typeof value === 'number' && !Number.isInteger(value)) throw this.site.refuse('a fraction, not an integer')
     else if (this.keyed && !isInt64(BigInt(value))) this.putText(String(value))
-    else putBigInteger(this, BigInt(value), this.site)
+    else if (!putBigInteger(this, BigInt(value))) this.site.count('integer')
     this.#end()
   }
 
@@ -78,7 +80,7 @@ export class CborWriter extends CborBuffer implements ValueWriter {
       this.site.count('notANumber')
       this.putFloat(Number(text))
     } else {
-      this.#finiteDecimal(this.keyed ? normalizeDecimal(text) : text)
+      this.#finiteDecimal(this.keyed ? (canonicalDecimal(text) ?? text) : text)
     }
     this.#end()
   }
@@ -131,10 +133,10 @@ export class CborWriter extends CborBuffer implements ValueWriter {
 
   interval(months: number, days: number, micros: bigint): void {
     if (this.#forms.interval === 'object') this.#intervalObject(months, days, micros)
-    else if (this.#forms.interval === 'string') this.putText(intervalText(months, days, micros))
+    else if (this.#forms.interval === 'string') this.putText(durationText(months, days, micros))
     else if (months !== 0 || days < 0 || micros < 0n) {
       this.site.count('interval')
-      this.putText(intervalText(months, days, micros))
+      this.putText(durationText(months, days, micros))
     } else {
       this.reserve(2)
       this.memory[this.position++] = 0xce
@@ -198,13 +200,11 @@ export class CborWriter extends CborBuffer implements ValueWriter {
   }
 
   #finiteDecimal(text: string): void {
-    if (isExactDecimal(text)) putExact(this, text)
-    else if (this.#forms.numericOverflow === 'error') throw this.site.refuse('a number that a decimal cannot hold')
-    else {
-      this.site.count('decimal')
-      if (this.#forms.numericOverflow === 'float' && !this.keyed) this.putFloat(Number(text))
-      else this.putText(text)
-    }
+    if (putDecimal(this, text)) return
+    if (this.#forms.numericOverflow === 'error') throw this.site.refuse('a number that a decimal cannot hold')
+    this.site.count('decimal')
+    if (this.#forms.numericOverflow === 'float' && !this.keyed) this.putFloat(Number(text))
+    else this.putText(text)
   }
 
   #datetime(seconds: number, nanos: number, days?: number): void {

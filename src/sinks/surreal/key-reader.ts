@@ -1,13 +1,15 @@
 /** From a record id back to the key of a row: the inverse of what the writer does. */
-import { DateTime, Duration, Decimal as SurrealDecimal, Uuid } from 'surrealdb'
+import { BoundExcluded, BoundIncluded, DateTime, Duration, Range, Decimal as SurrealDecimal, Uuid } from 'surrealdb'
+import { bareObject } from '../../core/bare-object.js'
 import type { Key } from '../../core/batch.js'
+import { dateText, timestampText } from '../../core/calendar.js'
+import { durationText } from '../../core/duration.js'
 import type { Table } from '../../core/schema.js'
-import { Decimal, type LogicalType, type Value } from '../../core/value.js'
-import { dateText, intervalText, timestampText } from './iso-text.js'
+import { Decimal, type LogicalType, type RangeBound, type Value } from '../../core/value.js'
 
 const secondsPerDay = 86_400
 
-/** Whether the keys of this table can be read back out of record ids. Ranges and geometries cannot. */
+/** Whether the keys of this table can be read back out of record ids. Geometries cannot. */
 export function isReadableKey(table: Table): boolean {
   return table.key.every(({ type }) => isReadable(type))
 }
@@ -28,7 +30,8 @@ export function readKey(table: Table, bare: boolean, id: unknown): Key | undefin
 function isReadable(type: LogicalType): boolean {
   if (type.kind === 'array') return isReadable(type.element)
   if (type.kind === 'object') return type.fields.every((field) => isReadable(field.type))
-  return type.kind !== 'geometry' && type.kind !== 'range'
+  if (type.kind === 'range') return isReadable(type.element)
+  return type.kind !== 'geometry'
 }
 
 /** `undefined`: not a value of this type. */
@@ -64,6 +67,7 @@ function readCell(cell: unknown, type: LogicalType): Value | undefined {
     case 'object':
       return readMembers(cell, (name) => type.fields.find((field) => field.name === name)?.type)
     case 'range':
+      return readRange(cell, type.element)
     case 'geometry':
       return undefined
   }
@@ -94,13 +98,13 @@ function readDatetime(cell: unknown, kind: 'date' | 'timestamp'): Value | undefi
 
 function readInterval(cell: unknown): Value | undefined {
   if (typeof cell === 'string') return cell.startsWith('P') ? cell : undefined
-  if (cell instanceof Duration) return intervalText(0, 0, cell.nanoseconds / 1000n)
+  if (cell instanceof Duration) return durationText(0, 0, cell.nanoseconds / 1000n)
   const parts = readMembers(cell, () => ({ kind: 'integer' }))
   if (parts === undefined || parts === null || typeof parts !== 'object') return undefined
   const { months, days, microseconds } = parts as { readonly [name: string]: Value }
   if (typeof months !== 'number' || typeof days !== 'number') return undefined
   if (typeof microseconds !== 'number' && typeof microseconds !== 'bigint') return undefined
-  return intervalText(months, days, BigInt(microseconds))
+  return durationText(months, days, BigInt(microseconds))
 }
 
 function readJson(cell: unknown): Value | undefined {
@@ -123,14 +127,46 @@ function readArray(cell: unknown, element: LogicalType): Value | undefined {
   return values
 }
 
+/** Either a range, or the object that the option `ranges` asked for, or the text for an empty one. */
+function readRange(cell: unknown, element: LogicalType): Value | undefined {
+  if (cell === 'empty') return cell
+  if (cell instanceof Range) {
+    const [lower, lowerBound] = readBound(cell.begin, element)
+    const [upper, upperBound] = readBound(cell.end, element)
+    return lower === undefined || upper === undefined ? undefined : { lower, lowerBound, upper, upperBound }
+  }
+  if (typeof cell !== 'object' || cell === null || !isPlain(cell)) return undefined
+  if (Reflect.get(cell, 'empty') === true) return 'empty'
+  const bounds = Reflect.get(cell, 'bounds')
+  const lower = readCell(Reflect.get(cell, 'lower'), element)
+  const upper = readCell(Reflect.get(cell, 'upper'), element)
+  if (typeof bounds !== 'string' || lower === undefined || upper === undefined) return undefined
+  return {
+    lower,
+    lowerBound: lower === null ? 'unbounded' : bounds.startsWith('[') ? 'inclusive' : 'exclusive',
+    upper,
+    upperBound: upper === null ? 'unbounded' : bounds.endsWith(']') ? 'inclusive' : 'exclusive',
+  }
+}
+
+function readBound(bound: unknown, element: LogicalType): readonly [Value | undefined, RangeBound] {
+  if (bound instanceof BoundIncluded) return [readCell(bound.value, element), 'inclusive']
+  if (bound instanceof BoundExcluded) return [readCell(bound.value, element), 'exclusive']
+  return [null, 'unbounded']
+}
+
+function isPlain(value: object): boolean {
+  return Object.getPrototypeOf(value) === Object.prototype
+}
+
 function readMembers(cell: unknown, typeOf: (name: string) => LogicalType | undefined): Value | undefined {
-  if (typeof cell !== 'object' || cell === null || Object.getPrototypeOf(cell) !== Object.prototype) return undefined
-  const members: { [name: string]: Value } = {}
+  if (typeof cell !== 'object' || cell === null || !isPlain(cell)) return undefined
+  const members = bareObject()
   for (const [name, member] of Object.entries(cell)) {
     const type = typeOf(name)
     const value = type === undefined ? undefined : readCell(member, type)
     if (value === undefined) return undefined
-    Object.defineProperty(members, name, { value, enumerable: true, configurable: true, writable: true })
+    members[name] = value
   }
   return members
 }

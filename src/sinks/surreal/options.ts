@@ -85,7 +85,7 @@ const defaults = {
   /** One transaction, however the batches were cut: SurrealKV fails for good beyond about 95 MB. */
   transactionRowsMax: 2_000,
   transactionBytesMax: 8 * MiB,
-  /** The slowdown of `mem://` grows with the square of the records inserted in one transaction. */
+  /** On `mem://` the cost grows with the square of the records inserted in one transaction. Others lose little by it. */
   memoryInsertRowsMax: 200,
   rowBytesMax: 32 * MiB,
   /** A SurrealDB server takes 4 MiB over HTTP. */
@@ -97,13 +97,15 @@ const batchLimits = {
   memory: { rowsMax: 75, bytesMax: 128 * KiB },
   file: { rowsMax: 1_000, bytesMax: 128 * KiB },
   remote: { rowsMax: 1_000, bytesMax: 256 * KiB },
+  /** What the caller connects to may be any of these. */
+  unknown: { rowsMax: 200, bytesMax: 128 * KiB },
 } as const satisfies Record<string, BatchLimits>
 
 /** @throws SyncError `E_CONFIG` */
 export function sinkConfig(options: SurrealSinkOptions): SinkConfig {
   const address = options.url === undefined ? undefined : parseAddress(options.url)
   const http = address?.protocol === 'http:' || address?.protocol === 'https:'
-  const memory = address?.protocol === 'mem:'
+  const memory = address === undefined || address.protocol === 'mem:'
   const rowsMax = positive('batchSize', options.batchSize) ?? defaults.transactionRowsMax
   const rowBytesMax = positive('maxRowBytes', options.maxRowBytes) ?? defaults.rowBytesMax
   const writeLimits: PieceLimits = {
@@ -114,8 +116,7 @@ export function sinkConfig(options: SurrealSinkOptions): SinkConfig {
       ? 'Connect with ws:// or wss://: SurrealDB takes no more than 4 MiB over HTTP.'
       : 'Raise `maxRowBytes`, or leave the column out.',
   }
-  const limits =
-    address === undefined || !address.embedded ? batchLimits.remote : memory ? batchLimits.memory : batchLimits.file
+  const limits = batchLimits[engineOf(address)]
   return {
     dial: dialFor(options, address),
     address: address?.label,
@@ -132,6 +133,12 @@ export function sinkConfig(options: SurrealSinkOptions): SinkConfig {
       : writeLimits,
     writeLimits,
   }
+}
+
+function engineOf(address: Address | undefined): keyof typeof batchLimits {
+  if (address === undefined) return 'unknown'
+  if (!address.embedded) return 'remote'
+  return address.protocol === 'mem:' ? 'memory' : 'file'
 }
 
 function dialFor(options: SurrealSinkOptions, address: Address | undefined): Dial {

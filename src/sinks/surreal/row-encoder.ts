@@ -97,13 +97,15 @@ export class RowEncoder {
 
   #putRecordId(): void {
     const writer = this.#writer
-    writer.putRaw(this.#plan.shape.idPrefix)
+    const { idPrefix, bare } = this.#plan.shape
+    writer.putRaw(idPrefix)
     writer.keyed = true
     for (const { index, site } of this.#layout.key) {
       const start = writer.position
       writer.site = site
       this.#cursor.write(index, writer)
       if (this.#isNull(start)) throw site.refuse('NULL in a key')
+      if (bare && !isBareKey(writer.byteAt(start))) throw site.refuse('a value that cannot be a record id')
     }
     writer.keyed = false
   }
@@ -121,4 +123,11 @@ export class RowEncoder {
       hint: rowHint,
     })
   }
+}
+
+/** Integers, text and UUIDs; anything else would make the whole transaction unreadable. */
+function isBareKey(initialByte: number | undefined): boolean {
+  if (initialByte === undefined) return false
+  const major = initialByte >> 5
+  return major === 0 || major === 1 || major === 3 || initialByte === 0xd8
 }

@@ -68,7 +68,7 @@ export class CopyParser {
     const length = this.#length + bytes.byteLength
     if (length > this.#bytes.byteLength) {
       const capacity = Math.max(length, Math.min(this.#bytes.byteLength * 2, 2 * this.#limits.bytesMax), capacityMin)
-      this.#replaceBytes(Math.max(capacity, length > this.#limits.bytesMax ? Math.ceil(length * 1.5) : 0), 0)
+      this.#replaceBytes(Math.max(capacity, length > this.#limits.bytesMax ? Math.ceil(length * 1.25) : 0), 0)
     }
     this.#bytes.set(bytes, this.#length)
     this.#length = length
@@ -154,7 +154,6 @@ export class CopyParser {
 
   #endRow(): void {
     this.#totalCount += 1
-    // Judged by the payload alone, so that the header does not count.
     if (this.#rowCount > 0 && this.#position > this.#limits.bytesMax) this.#flush(this.#rowStart)
     this.#rowCount += 1
     this.#rowStart = this.#position

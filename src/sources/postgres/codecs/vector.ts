@@ -2,7 +2,7 @@
 import { bareObject } from '../../../core/bare-object.js'
 import type { Value } from '../../../core/value.js'
 import { type Codec, unexpected, type Wire } from './codec.js'
-import { shortestFloat4 } from './number.js'
+import { shortestFloat4 } from './float4.js'
 
 /** The number of elements, an unused int16, then the elements. */
 function denseCodec(size: number, elementOf: (wire: Wire, position: number) => number): Codec {
