@@ -8,7 +8,7 @@ const inspect = Symbol.for('nodejs.util.inspect.custom')
  * hash tables from birth: these keep the engine's fast shapes, and filling and reading them takes a fifth of the time.
  */
 class Bare {
-  [name: string]: Value;
+  [name: string]: Value
 
   /** Prints it as the plain object that it looks like. */
   [inspect](): object {

@@ -20,7 +20,9 @@ export function stream(rows: readonly (readonly Cell[])[]): Buffer {
 
 /** The bytes in pieces of this size. */
 export function pieces(bytes: Buffer, size: number): Buffer[] {
-  return Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) => bytes.subarray(index * size, (index + 1) * size))
+  return Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) =>
+    bytes.subarray(index * size, (index + 1) * size),
+  )
 }
 
 export function int16(value: number): Buffer {

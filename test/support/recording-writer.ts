@@ -1,5 +1,5 @@
 /** A writer that notes what it is told. */
-import { type Json, type RangeBound, type Shape, Decimal, type ValueWriter } from '../../src/core/value.js'
+import { Decimal, type Json, type RangeBound, type Shape, type ValueWriter } from '../../src/core/value.js'
 
 /** The calls as text, one for each, with copies of what was only borrowed. */
 export class RecordingWriter implements ValueWriter {
@@ -32,7 +32,9 @@ export class RecordingWriter implements ValueWriter {
   }
 
   utf8(source: Uint8Array, start: number, end: number): void {
-    this.calls.push(`text ${JSON.stringify(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(source.subarray(start, end)))}`)
+    this.calls.push(
+      `text ${JSON.stringify(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(source.subarray(start, end)))}`,
+    )
   }
 
   bytes(source: Uint8Array, start: number, end: number): void {

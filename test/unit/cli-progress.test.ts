@@ -54,7 +54,7 @@ class FakeTerminal extends Writable implements TerminalStream {
 
   override _write(chunk: Buffer, _: unknown, done: () => void): void {
     const text = chunk.toString()
-    for (const [token] of text.matchAll(/\u001b\[\??\d*[A-Za-z]|\r|\n|[^\u001b\r\n]+/g)) this.#apply(token)
+    XX.#apply(token)
     done()
   }
 

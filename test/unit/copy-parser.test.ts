@@ -50,25 +50,33 @@ describe('the COPY parser', () => {
 
   it('reads any rows, however they are cut', () => {
     const cell = fc.option(fc.uint8Array({ maxLength: 200 }).map((bytes) => Buffer.from(bytes)))
-    const rows = fc.integer({ min: 1, max: 6 }).chain((width) => fc.array(fc.array(cell, { minLength: width, maxLength: width }), { maxLength: 40 }))
+    const rows = fc
+      .integer({ min: 1, max: 6 })
+      .chain((width) => fc.array(fc.array(cell, { minLength: width, maxLength: width }), { maxLength: 40 }))
     const sizes = fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1, maxLength: 20 })
     fc.assert(
-      fc.property(rows, sizes, fc.integer({ min: 1, max: 500 }), fc.integer({ min: 1, max: 10 }), (expected, cuts, bytesMax, rowsMax) => {
-        const bytes = stream(expected)
-        const parts: Buffer[] = []
-        for (let at = 0, index = 0; at < bytes.length; index += 1) {
-          const size = cuts[index % cuts.length] ?? 1
-          parts.push(bytes.subarray(at, at + size))
-          at += size
-        }
-        const { rows: found, chunks, parser } = parse(parts, { bytesMax, rowsMax })
-        expect(found).toEqual(expected)
-        expect(parser.complete).toBe(true)
-        for (const chunk of chunks) {
-          expect(chunk.rowCount).toBeLessThanOrEqual(rowsMax)
-          if (chunk.rowCount > 1) expect(chunk.byteCount).toBeLessThanOrEqual(bytesMax)
-        }
-      }),
+      fc.property(
+        rows,
+        sizes,
+        fc.integer({ min: 1, max: 500 }),
+        fc.integer({ min: 1, max: 10 }),
+        (expected, cuts, bytesMax, rowsMax) => {
+          const bytes = stream(expected)
+          const parts: Buffer[] = []
+          for (let at = 0, index = 0; at < bytes.length; index += 1) {
+            const size = cuts[index % cuts.length] ?? 1
+            parts.push(bytes.subarray(at, at + size))
+            at += size
+          }
+          const { rows: found, chunks, parser } = parse(parts, { bytesMax, rowsMax })
+          expect(found).toEqual(expected)
+          expect(parser.complete).toBe(true)
+          for (const chunk of chunks) {
+            expect(chunk.rowCount).toBeLessThanOrEqual(rowsMax)
+            if (chunk.rowCount > 1) expect(chunk.byteCount).toBeLessThanOrEqual(bytesMax)
+          }
+        },
+      ),
       { seed, numRuns: 500 },
     )
   })
@@ -88,7 +96,9 @@ describe('the COPY parser', () => {
   })
 
   it('skips the header extension and the flags that need no attention', () => {
-    expect(parse(pieces(Buffer.concat([header(1, Buffer.from('later')), row([int32(1)]), trailer]), 2)).rows).toEqual([[int32(1)]])
+    expect(parse(pieces(Buffer.concat([header(1, Buffer.from('later')), row([int32(1)]), trailer]), 2)).rows).toEqual([
+      [int32(1)],
+    ])
   })
 
   it.each([
@@ -108,7 +118,9 @@ describe('the COPY parser', () => {
   })
 
   it('refuses another number of columns than announced', () => {
-    expect(() => parse([stream([[int32(1)]])], limits, 2)).toThrowError(expect.objectContaining({ code: 'E_SOURCE_PROTOCOL' }))
+    expect(() => parse([stream([[int32(1)]])], limits, 2)).toThrowError(
+      expect.objectContaining({ code: 'E_SOURCE_PROTOCOL' }),
+    )
   })
 
   it('is not complete when the stream is cut anywhere', () => {

@@ -42,7 +42,7 @@ function text6(wire: Wire, start: number): string {
   const words = Array.from({ length: 8 }, (_, index) => wire.view.getUint16(start + 2 * index))
   const run = longestZeros(words)
   const mapped = run.start === 0 && run.length === 5 && words[5] === 0xffff
-  const compatible = run.start === 0 && (run.length === 6 || (run.length === 7 && words[7] !== 1))
+  const compatible = run.start === 0 && run.length === 6
   if (mapped || compatible) return `::${mapped ? 'ffff:' : ''}${text4(wire, start + 12)}`
   if (run.length < 2) return words.map((word) => word.toString(16)).join(':')
   const head = words.slice(0, run.start)
