@@ -11,7 +11,7 @@ import { createProgram } from './program.js'
  */
 export async function main(argv: readonly string[], io: CommandLineIo): Promise<number> {
   try {
-    await createProgram(io).parseAsync([...argv], { from: 'user' })
+    await createProgram(io).parseAsync(argv.flatMap(splitFlag), { from: 'user' })
     return 0
   } catch (error) {
     const usage = usageError(error)
@@ -20,6 +20,12 @@ export async function main(argv: readonly string[], io: CommandLineIo): Promise<
     const log = new Log({ format: formatOf(argv), level: levelOf(argv), write: (line) => io.stderr.write(`${line}\n`) })
     return log.failure(describeError(usage ?? error))
   }
+}
+
+/** `--flag=value` as two arguments, so that a value never appears in what is said about an unknown flag. */
+function splitFlag(argument: string): readonly string[] {
+  const match = /^(--[a-z-]+)=(.*)$/s.exec(argument)
+  return match === null ? [argument] : match.slice(1)
 }
 
 // Read here as well, because the options themselves may be what is wrong.

@@ -40,9 +40,7 @@ export function usageError(error: unknown): 'answered' | 'help' | SyncError | un
   if (error.code === 'commander.help') return 'help'
   const [message = '', suggestion] = error.message.replace(/^error: /, '').split('\n')
   const hint = suggestion?.replace(/^\((.*)\)$/, '$1') ?? 'Run surreal-sync --help to see what there is.'
-  // An unknown option may carry a value: --surreal-pasword=secret
-  const safe = message.replace(/^(unknown option '[^=]*)=.*'$/s, "$1'")
-  return new SyncError('E_CONFIG', safe.charAt(0).toUpperCase() + safe.slice(1), { hint })
+  return new SyncError('E_CONFIG', message.charAt(0).toUpperCase() + message.slice(1), { hint })
 }
 
 /** Names only, no messages. */

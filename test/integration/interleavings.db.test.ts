@@ -35,7 +35,9 @@ async function expectEqual(): Promise<void> {
 }
 
 async function lastSequence(): Promise<number> {
-  const { rows } = await a.query<{ last: string }>('select coalesce(max(sequence_id), 0) as last from surreal_sync_changes')
+  const { rows } = await a.query<{ last: string }>(
+    'select coalesce(max(sequence_id), 0) as last from surreal_sync_changes',
+  )
   return Number(rows[0]?.last)
 }
 
@@ -122,7 +124,9 @@ describe('changes', () => {
   })
 
   it('by TRUNCATE, also between two inserts of one transaction', async () => {
-    await a.query(`begin; insert into accounts values (10, 'before'); truncate accounts; insert into accounts values (11, 'after'); commit`)
+    await a.query(
+      `begin; insert into accounts values (10, 'before'); truncate accounts; insert into accounts values (11, 'after'); commit`,
+    )
     await replica.catchUp()
     expect(await source()).toEqual({ 11: 'after' })
     await expectEqual()
@@ -186,12 +190,16 @@ describe('changes', () => {
   })
 
   it('by ON CONFLICT, MERGE, COPY, writable CTEs, UPDATE FROM and cascades', async () => {
-    await a.query(`create table orders (id int primary key, account bigint references accounts on delete cascade on update cascade, n int)`)
+    await a.query(
+      `create table orders (id int primary key, account bigint references accounts on delete cascade on update cascade, n int)`,
+    )
     await a.query(`insert into orders values (1, 1, 1), (2, 2, 2)`)
     await replica.full()
     await a.query(`insert into accounts values (1, 'conflict') on conflict (id) do update set v = excluded.v`)
     await a.query(`insert into accounts values (1, 'ignored') on conflict do nothing`)
-    await a.query(`with gone as (delete from accounts where id = 2 returning *) insert into accounts select 20, v from gone`)
+    await a.query(
+      `with gone as (delete from accounts where id = 2 returning *) insert into accounts select 20, v from gone`,
+    )
     await a.query(`update accounts set v = o.n::text from orders o where o.account = accounts.id`)
     const { rows } = await a.query<{ version: number }>(`select current_setting('server_version_num')::int as version`)
     if ((rows[0]?.version ?? 0) >= 150_000) {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { systemClock } from '../../src/cli/clock.js'
+import type { Clock } from '../../src/cli/clock.js'
 import { main } from '../../src/cli/command-line.js'
 import type { CommandLineIo } from '../../src/cli/io.js'
 import type { Settings } from '../../src/cli/settings.js'
@@ -49,6 +49,33 @@ class Output extends Writable {
   /** Resolves when this has been written. */
   async saw(text: string): Promise<void> {
     while (!this.text.includes(text)) await new Promise((resolve) => this.once('text', resolve))
+  }
+}
+
+/** Time that passes when a test says so. */
+class ManualClock implements Clock {
+  readonly #waiting = new Map<() => void, number>()
+
+  now(): number {
+    return performance.now()
+  }
+
+  after(delayMs: number, callback: () => void): () => void {
+    this.#waiting.set(callback, delayMs)
+    return () => this.#waiting.delete(callback)
+  }
+
+  get pending(): number {
+    return this.#waiting.size
+  }
+
+  /** Ends every wait of this length. */
+  fire(delayMs: number): void {
+    for (const [callback, waits] of this.#waiting) {
+      if (waits !== delayMs) continue
+      this.#waiting.delete(callback)
+      callback()
+    }
   }
 }
 
@@ -119,7 +146,7 @@ class ListSource implements Source {
           yield upserts(users, [{ id: sequence }])
         })(),
         position: this.parse(String(sequence)),
-        drained: true,
+        drained: sequence === Number(until ?? 9),
         committedAtMs: Date.now(),
       }
       if (until !== undefined && sequence >= Number(until)) return
@@ -153,8 +180,9 @@ class ListSink implements Sink {
 const target = ['--to-namespace', 'production', '--to-database', 'migrated']
 const uri = ['--source-uri', 'postgresql://me:canary-7f3a@localhost/myapp', '--surreal-password', 'canary-9b2c']
 
-function setUp(options: { terminal?: boolean; env?: Record<string, string> } = {}) {
+function setUp(options: { terminal?: boolean; env?: CommandLineIo['env'] } = {}) {
   const signals = new EventEmitter()
+  const clock = new ManualClock()
   const stdout = new Output()
   const stderr = new Output(options.terminal)
   const [source, sink, exits] = [new ListSource(), new ListSink(), [] as number[]]
@@ -165,7 +193,7 @@ function setUp(options: { terminal?: boolean; env?: Record<string, string> } = {
     env: options.env ?? {},
     signals,
     exit: (code) => exits.push(code),
-    clock: systemClock,
+    clock,
     connect: (given) => {
       settings = given
       return { source, sink }
@@ -175,7 +203,7 @@ function setUp(options: { terminal?: boolean; env?: Record<string, string> } = {
   const run = (...argv: string[]) => main(argv, io)
   const sync = (command: string, ...flags: string[]) =>
     run(command, 'postgresql', ...uri, ...target, '--checkpoint-dir', checkpoints, ...flags)
-  return { run, sync, io, signals, stdout, stderr, source, sink, exits, checkpoints, settings: () => settings }
+  return { run, sync, clock, signals, stdout, stderr, source, sink, exits, checkpoints, settings: () => settings }
 }
 
 describe('the command line', () => {
@@ -375,7 +403,7 @@ describe('incremental', () => {
     const { sync, sink, checkpoints, stderr } = setUp()
     expect(await sync('incremental', '--incremental-from', 'postgresql:sequence:5', '--incremental-to', '8')).toBe(0)
     expect(sink.ids).toEqual([6, 7, 8])
-    expect(stderr.text).toContain('Caught up with the source at postgresql:sequence:6')
+    expect(stderr.text).toContain('Caught up with the source at postgresql:sequence:8')
     expect(stderr.text).toMatch(/Finished: 1 table, 0 rows, 3 changes .*, position postgresql:sequence:8\n$/)
     const content = JSON.parse(await readFile(join(checkpoints, 'checkpoint_incremental.json'), 'utf8'))
     expect(content).toMatchObject({ phase: 'incremental', position: '8', resume_after: '8' })
@@ -396,8 +424,12 @@ describe('incremental', () => {
   })
 
   it('exits 0 at the timeout', async () => {
-    const { sync, sink, stderr } = setUp()
-    expect(await sync('incremental', '--incremental-from', '5', '--timeout', '50ms')).toBe(0)
+    const { sync, clock, sink, stderr } = setUp()
+    const running = sync('incremental', '--incremental-from', '5', '--timeout', '90s')
+    await stderr.saw('Caught up')
+    clock.fire(90_000)
+    expect(await running).toBe(0)
+    expect(clock.pending).toBe(0)
     expect(sink.ids).toEqual([6, 7, 8, 9])
     expect(stderr.text).toContain('Stopped at the timeout: 1 table, 0 rows, 4 changes')
   })
@@ -425,7 +457,10 @@ describe('sync', () => {
     expect(source.calls.at(-1)).toBe('close')
     expect(signals.eventNames()).toEqual([])
     const again = setUp()
-    expect(await again.sync('sync', '--timeout', '30ms')).toBe(0)
+    const resumed = again.sync('sync', '--timeout', '1m')
+    await again.stderr.saw('Applying changes')
+    again.clock.fire(60_000)
+    expect(await resumed).toBe(0)
     expect(again.sink.ids).toEqual([])
   })
 
@@ -435,9 +470,16 @@ describe('sync', () => {
   ])('ends at once after a second signal: %s', async (signal, code) => {
     const { sync, signals, stderr, sink, exits } = setUp({ terminal: true })
     let release = () => {}
-    sink.write = () => new Promise((resolve) => (release = resolve))
+    const begun = new Promise<void>((resolve) => {
+      sink.write = () => {
+        resolve()
+        return new Promise((durable) => {
+          release = durable
+        })
+      }
+    })
     const running = sync('sync')
-    await stderr.saw('users')
+    await begun
     signals.emit(signal)
     expect(exits).toEqual([])
     signals.emit(signal)

@@ -43,6 +43,11 @@ class FakeClock implements Clock {
   }
 }
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: what moves the cursor begins with one
+const tokens = /\u001b\[\??\d*[A-Za-z]|\r|\n|[^\u001b\r\n]+/g
+// biome-ignore lint/suspicious/noControlCharactersInRegex: what moves the cursor begins with one
+const up = /^\u001b\[\d+A$/
+
 /** A terminal that understands what the block writes. Lines that do not fit wrap. */
 class FakeTerminal extends Writable implements TerminalStream {
   readonly isTTY = true
@@ -54,7 +59,7 @@ class FakeTerminal extends Writable implements TerminalStream {
 
   override _write(chunk: Buffer, _: unknown, done: () => void): void {
     const text = chunk.toString()
-    XX.#apply(token)
+    for (const [token] of text.matchAll(tokens)) this.#apply(token)
     done()
   }
 
@@ -82,7 +87,7 @@ class FakeTerminal extends Writable implements TerminalStream {
     else if (token === '\u001b[?25h') this.cursorShown = true
     else if (token === '\u001b[K') return
     else if (token === '\u001b[J') this.#lines = [...this.#lines.slice(0, this.#row), '']
-    else if (/^\u001b\[\d+A$/.test(token)) this.#row = Math.max(0, this.#row - Number.parseInt(token.slice(2), 10))
+    else if (up.test(token)) this.#row = Math.max(0, this.#row - Number.parseInt(token.slice(2), 10))
     else if (!token.startsWith('\u001b') && token !== '\r') this.#lines[this.#row] = token
   }
 }

@@ -21,7 +21,10 @@ describe('parseConnection', () => {
   })
 
   it('reads sockets and IPv6 addresses', () => {
-    expect(parse('postgresql:///db?host=/tmp/pg')).toMatchObject({ host: '/tmp/pg', tls: [{ kind: 'plain', warn: false }] })
+    expect(parse('postgresql:///db?host=/tmp/pg')).toMatchObject({
+      host: '/tmp/pg',
+      tls: [{ kind: 'plain', warn: false }],
+    })
     expect(parse('postgresql://%2Ftmp%2Fpg/db').host).toBe('/tmp/pg')
     expect(parse('postgresql://[::1]:5433/db')).toMatchObject({ host: '::1', port: 5433 })
   })
@@ -58,6 +61,8 @@ describe('parseConnection', () => {
     ['postgresql://h/db?options=-c', /parameter options/],
     ['postgresql://h:99999/db', /parsed|port/],
   ])('refuses %s without showing it', (text, message) => {
-    expect(() => parse(text)).toThrowError(expect.objectContaining({ code: 'E_CONFIG', message: expect.stringMatching(message) }))
+    expect(() => parse(text)).toThrowError(
+      expect.objectContaining({ code: 'E_CONFIG', message: expect.stringMatching(message) }),
+    )
   })
 })

@@ -66,7 +66,11 @@ describe('GapTracker', () => {
 
   it('merges neighbours when there are very many gaps, and loses none', () => {
     const tracker = new GapTracker(0)
-    tracker.advance([], Array.from({ length: 20_050 }, (_, index) => (index + 1) * 2), 0)
+    tracker.advance(
+      [],
+      Array.from({ length: 20_050 }, (_, index) => (index + 1) * 2),
+      0,
+    )
     expect(tracker.gaps.length).toBeLessThanOrEqual(10_000)
     expect(tracker.sequence).toBe(0)
     const covered = tracker.gaps.reduce((sum, { low, high }) => sum + Math.ceil((high - low + 1) / 2), 0)
@@ -74,7 +78,10 @@ describe('GapTracker', () => {
   })
 
   it('loses no number, whatever the order of commits (model: each number is open, visible or rolled back)', async () => {
-    const step = fc.record({ takes: fc.integer({ min: 0, max: 4 }), ends: fc.array(fc.tuple(fc.nat(), fc.boolean()), { maxLength: 4 }) })
+    const step = fc.record({
+      takes: fc.integer({ min: 0, max: 4 }),
+      ends: fc.array(fc.tuple(fc.nat(), fc.boolean()), { maxLength: 4 }),
+    })
     await fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), fc.integer({ min: 1, max: 5 }), (steps, pageSize) => {
         const tracker = new GapTracker(0)
@@ -89,7 +96,12 @@ describe('GapTracker', () => {
             .filter((number) => visible.has(number))
           const page = late.slice(0, pageSize)
           const cut = page.length < late.length
-          const fresh = cut ? [] : [...visible].filter((number) => number > tracker.highest).sort((a, b) => a - b).slice(0, pageSize)
+          const fresh = cut
+            ? []
+            : [...visible]
+                .filter((number) => number > tracker.highest)
+                .sort((a, b) => a - b)
+                .slice(0, pageSize)
           for (const number of [...page, ...fresh]) seen.add(number)
           tracker.advance(page, fresh, cut ? (page.at(-1) ?? 0) : tracker.highest)
           for (let number = 1; number <= tracker.sequence; number++) {

@@ -6,12 +6,19 @@ describe('positions of the audit table', () => {
     expect(decode(text)).toEqual({ sequence: 42, highest: 42, gaps: [] })
   })
 
-  it.each(['', 'x', '-1', '4.2', 'mysql:sequence:42', 'postgresql:sequence:', '99999999999999999', '{"sequence":1}', '{'])(
-    'refuses %j',
-    (text) => {
-      expect(() => decode(text)).toThrowError(expect.objectContaining({ code: 'E_CONFIG' }))
-    },
-  )
+  it.each([
+    '',
+    'x',
+    '-1',
+    '4.2',
+    'mysql:sequence:42',
+    'postgresql:sequence:',
+    '99999999999999999',
+    '{"sequence":1}',
+    '{',
+  ])('refuses %j', (text) => {
+    expect(() => decode(text)).toThrowError(expect.objectContaining({ code: 'E_CONFIG' }))
+  })
 
   it('keeps the exact state', () => {
     const position = {
@@ -24,6 +31,8 @@ describe('positions of the audit table', () => {
     }
     expect(decode(encode(position))).toEqual(position)
     expect(publicText(position)).toBe('postgresql:sequence:3')
-    expect(publicJson(position)).toMatchObject({ PostgreSQL: { sequence: 3, sequence_id: 3, highest: 9, gaps: [[4, 5]] } })
+    expect(publicJson(position)).toMatchObject({
+      PostgreSQL: { sequence: 3, sequence_id: 3, highest: 9, gaps: [[4, 5]] },
+    })
   })
 })

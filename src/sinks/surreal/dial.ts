@@ -6,7 +6,7 @@ import type { Address } from './address.js'
 import type { Dial, Link } from './connection.js'
 import { toSyncError } from './errors.js'
 import { webSocketEngine } from './one-shot-web-socket-engine.js'
-import { settle } from './settle.js'
+import { pause, settle } from './settle.js'
 
 /** Who signs in, and which database is used. */
 export interface Credentials {
@@ -32,12 +32,23 @@ export function remoteDial(options: DialOptions): Dial {
   return (abortable) => levels.try((level) => openUrl(options, remoteEngines, level, abortable))
 }
 
+/** A file stays locked for a moment after it was closed. */
+const lockAttemptsMax = 20
+const lockDelayMs = 100
+
 /** Opens an engine in this process. Every lane gets the same one, because a database file has one opener. */
 export function embeddedDial(options: DialOptions): Dial {
   const levels = new SignInLevels(options.credentials)
   const dial: Dial = async (abortable) => {
     const engines = await embeddedEngines(options.address)
-    return levels.try((level) => openUrl(options, () => engines, level, abortable))
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await levels.try((level) => openUrl(options, () => engines, level, abortable))
+      } catch (error) {
+        if (!(error instanceof SyncError) || error.code !== 'E_BUSY' || attempt === lockAttemptsMax) throw error
+        await pause(lockDelayMs, abortable.signal)
+      }
+    }
   }
   return shared(dial)
 }

@@ -22,8 +22,10 @@ interface Foreign {
   readonly kind: string
   readonly text: string
   readonly status: number
-  /** The code of the innermost cause: `ECONNREFUSED`. */
+  /** The code of the innermost cause that has one: `ECONNREFUSED`. */
   readonly code: string
+  /** The text of the innermost cause. */
+  readonly reason: string
 }
 
 const notExecuted = /^The query was not executed due to/
@@ -89,7 +91,7 @@ const connectionNames = new Set([
 ])
 
 function networkVerdict(foreign: Foreign, context: ErrorContext): Verdict | undefined {
-  const { code, name, status, text } = foreign
+  const { code, name, status, text, reason } = foreign
   const where = context.address === undefined ? '' : ` at ${context.address}`
   const unreachable: Verdict = { code: 'E_UNREACHABLE', sentence: `SurrealDB does not answer${where}` }
   const lost: Verdict = { code: 'E_CONNECTION_LOST', sentence: `The connection to SurrealDB${where} was lost` }
@@ -97,10 +99,14 @@ function networkVerdict(foreign: Foreign, context: ErrorContext): Verdict | unde
     return { code: 'E_TLS', sentence: `SurrealDB${where} offers no TLS that can be trusted (${code})` }
   if (unreachableCodes.test(code)) return unreachable
   if (status > 0) return statusVerdict(status)
-  if (/lock|already in use|Resource temporarily unavailable/i.test(text) && name === 'UnexpectedConnectionError') {
-    return { code: 'E_BUSY', sentence: `The database${where} is in use by another process or was not closed` }
+  if (name === 'UnexpectedConnectionError' && /already locked|lock file|already in use|LOCK: /i.test(reason)) {
+    return {
+      code: 'E_BUSY',
+      sentence: `The database${where} is already open`,
+      hint: 'A database file has one opener: end the other process, or close the other instance.',
+    }
   }
-  if (/datastore|IO error|No such file|Permission denied/i.test(text) && name === 'UnexpectedConnectionError') {
+  if (name === 'UnexpectedConnectionError' && /datastore|IO error|No such file|Permission denied/i.test(reason)) {
     return { code: 'E_CONFIG', sentence: `The database${where} cannot be opened` }
   }
   if (lostCodes.test(code) || connectionNames.has(name) || (name === 'TypeError' && text === 'fetch failed')) {
@@ -190,23 +196,22 @@ function unknownVerdict({ name, kind }: Foreign): Verdict {
 }
 
 function inspect(error: unknown): Foreign {
+  let code = ''
+  let reason = ''
+  let cause = error
+  for (let depth = 0; depth < 5 && cause !== undefined && cause !== null; depth += 1) {
+    code = stringField(cause, 'code') || code
+    reason = stringField(cause, 'message') || reason
+    cause = field(cause, 'cause') ?? firstOf(field(cause, 'errors'))
+  }
   return {
     name: stringField(error, 'name'),
     kind: stringField(error, 'kind'),
     text: stringField(error, 'message') || (typeof error === 'string' ? error : ''),
     status: numberField(error, 'status'),
-    code: innermostCode(error),
+    code,
+    reason,
   }
-}
-
-function innermostCode(error: unknown): string {
-  let code = ''
-  let cause = error
-  for (let depth = 0; depth < 5 && cause !== undefined && cause !== null; depth += 1) {
-    code = stringField(cause, 'code') || code
-    cause = field(cause, 'cause') ?? firstOf(field(cause, 'errors'))
-  }
-  return code
 }
 
 function detailKind(error: unknown): string {

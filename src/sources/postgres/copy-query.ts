@@ -23,8 +23,8 @@ export class CopyQuery implements Submittable {
   #parser: CopyParser | undefined
   #state: 'waiting' | 'copying' | 'copied' | 'commanded' | 'ended' | 'failed' = 'waiting'
   #error: unknown
+  #settled: Promise<void> | undefined
   #paused = false
-  #destroyed = false
   #wake: (() => void) | undefined
 
   constructor(client: Client, sql: string, options: CopyOptions) {
@@ -60,7 +60,8 @@ export class CopyQuery implements Submittable {
   }
 
   abort(reason: unknown): void {
-    this.#break(reason)
+    if (this.#state === 'failed') this.#client.connection.stream.destroy()
+    else this.#break(reason)
   }
 
   /** Leaves the connection usable, or closed. */
@@ -71,8 +72,9 @@ export class CopyQuery implements Submittable {
     this.#connection?.off('copyOutResponse', this.#copyOutResponse)
     this.#connection?.off('copyDone', this.#copyDone)
     this.callback?.()
-    if (!this.#destroyed) this.#client.off('error', ignore)
-    else await closed(this.#client.connection)
+    // An error of the server may be its last word: whether it is shows in what follows it.
+    await this.#settled
+    if (!this.#client.connection.stream.destroyed) this.#client.off('error', ignore)
   }
 
   handleCopyData(message: { readonly chunk: Uint8Array }): void {
@@ -163,6 +165,7 @@ export class CopyQuery implements Submittable {
   #fail(error: unknown): void {
     this.#state = 'failed'
     this.#error = error
+    this.#settled = settled(this.#client.connection)
     this.#chunks.length = 0
     this.#resume()
     this.#notify()
@@ -171,7 +174,6 @@ export class CopyQuery implements Submittable {
   /** Fails, and ends a connection that is somewhere in the middle. */
   #break(error: unknown): void {
     if (this.#state === 'failed' || this.#state === 'ended') return
-    this.#destroyed = true
     this.#fail(error)
     this.#client.connection.stream.destroy()
   }
@@ -184,12 +186,17 @@ export class CopyQuery implements Submittable {
 
 function ignore(): void {}
 
-/** Resolves when pg knows that the connection is gone, so that a pool drops it. */
-async function closed(connection: Connection): Promise<void> {
-  const { stream } = connection
-  if (stream.closed) return
+/** Resolves when the connection is ready for another statement, or when pg knows that it is gone, so that a pool drops it. */
+async function settled(connection: Connection): Promise<void> {
+  if (connection.stream.closed) return
   await new Promise<void>((resolve) => {
-    stream.once('close', () => resolve())
+    const settle = () => {
+      connection.off('readyForQuery', settle)
+      connection.off('end', settle)
+      resolve()
+    }
+    connection.on('readyForQuery', settle)
+    connection.on('end', settle)
   })
 }
 

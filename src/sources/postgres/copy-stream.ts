@@ -44,7 +44,7 @@ export async function* copyRows(
       yield rows
     }
   } finally {
-    options.signal?.removeEventListener('abort', abort)
     await query.close()
+    options.signal?.removeEventListener('abort', abort)
   }
 }

@@ -66,6 +66,7 @@ async function* copyKeys(
   try {
     yield* copyRows(session.client, rereadSql(table, keys, columns), options)
   } catch (error) {
+    options.signal?.throwIfAborted()
     throw sourceError(error, `reading changed rows of ${table.label}`, { table: table.label })
   }
 }

@@ -143,6 +143,7 @@ async function* readPages(session: Session, chunk: PageChunk, options: CopyOptio
   try {
     for await (const rows of copyRows(session.client, sql, options)) yield new CopyBatch('upsert', table, table.columns, rows)
   } catch (error) {
+    options.signal?.throwIfAborted()
     throw sourceError(error, `reading ${table.label}`, { table: table.label })
   }
 }

@@ -1,0 +1,146 @@
+/** The command line as its users have it: a process of its own, in a directory of its own. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+/** What {@link start} needs to know. */
+export interface CommandOptions {
+  /** The working directory. */
+  readonly cwd: string
+  /** Added to an environment that has nothing but `PATH`, `HOME` and `TMPDIR`. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Kills the process when it takes longer. @defaultValue two minutes */
+  readonly timeoutMs?: number
+}
+
+/** How a process ended. */
+export interface Ended {
+  /** Null: a signal killed it. */
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+const timeoutMsMax = 120_000
+
+/** `node --import …`, as arguments of `node`: the executable from its sources, whatever the working directory. */
+export const commandLine: readonly string[] = [
+  '--import',
+  pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href,
+  fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url)),
+]
+
+/** Runs `surreal-sync` to its end. */
+export async function surrealSync(args: readonly string[], options: CommandOptions): Promise<Ended> {
+  await using command = start(args, options)
+  return await command.ended
+}
+
+/** Starts `surreal-sync`. */
+export function start(args: readonly string[], options: CommandOptions): Command {
+  return startProgram(process.execPath, [...commandLine, ...args], options)
+}
+
+/** Starts any program in the same way. */
+export function startProgram(program: string, args: readonly string[], options: CommandOptions): Command {
+  const { PATH = '', HOME = '', TMPDIR = tmpdir() } = process.env
+  const child = spawn(program, args, {
+    cwd: options.cwd,
+    env: { PATH, HOME, TMPDIR, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  return new Command(child, options.timeoutMs ?? timeoutMsMax)
+}
+
+/** A process that was started; killed at the end of its scope if it has not ended by then. */
+export class Command implements AsyncDisposable {
+  readonly ended: Promise<Ended>
+  readonly #child: ChildProcess
+  readonly #listeners = new Set<() => void>()
+  #stdout = ''
+  #stderr = ''
+
+  constructor(child: ChildProcess, timeoutMs: number) {
+    this.#child = child
+    const late = setTimeout(() => child.kill('SIGKILL'), timeoutMs)
+    const told = () => {
+      for (const listener of [...this.#listeners]) listener()
+    }
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stdout += text
+      told()
+    })
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr += text
+      told()
+    })
+    this.ended = new Promise((resolve, reject) => {
+      child.once('error', reject)
+      child.once('close', (code, signal) => {
+        clearTimeout(late)
+        resolve({ code, signal, stdout: this.#stdout, stderr: this.#stderr })
+        told()
+      })
+    })
+    this.ended.catch(() => undefined)
+  }
+
+  get pid(): number {
+    const { pid } = this.#child
+    if (pid === undefined) throw new Error('The process did not start.')
+    return pid
+  }
+
+  get stderr(): string {
+    return this.#stderr
+  }
+
+  get stdout(): string {
+    return this.#stdout
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
+  /** Resolves when stderr matches. Rejects when the process ends without that. */
+  async saw(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      const match = pattern.exec(this.#stderr)
+      if (match !== null) return match
+      const { exitCode, signalCode } = this.#child
+      if (exitCode !== null || signalCode !== null) {
+        const { code, signal, stderr } = await this.ended
+        const last = pattern.exec(stderr)
+        if (last !== null) return last
+        throw new Error(`The process ended (${code ?? signal}) before it printed ${pattern}:\n${stderr}`)
+      }
+      await new Promise<void>((resolve) => {
+        const listener = () => {
+          this.#listeners.delete(listener)
+          resolve()
+        }
+        this.#listeners.add(listener)
+      })
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.kill('SIGKILL')
+    await this.ended.catch(() => undefined)
+  }
+}
+
+/** A directory that is gone at the end of its scope. */
+export interface Directory extends AsyncDisposable {
+  readonly path: string
+}
+
+export async function temporaryDirectory(): Promise<Directory> {
+  const path = await mkdtemp(join(tmpdir(), 'surreal-sync-e2e-'))
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) }
+}

@@ -1,0 +1,156 @@
+/**
+ * The PostgreSQL source with a probe in it: at a drained delta it also reads every table in the delta's own snapshot, so
+ * that the target can be compared with exactly what the source was. The parts that make it right can be replaced.
+ */
+import type { Delta } from '../../src/core/delta.js'
+import { SyncError } from '../../src/core/errors.js'
+import type { ChangeOptions, RunContext } from '../../src/core/source.js'
+import { AuditReader, type AuditReading } from '../../src/sources/postgres/audit-reader.js'
+import { parseConnection } from '../../src/sources/postgres/connection-settings.js'
+import { Connections } from '../../src/sources/postgres/connections.js'
+import { GapTracker } from '../../src/sources/postgres/gap-tracker.js'
+import { readIdentity, verifyPosition } from '../../src/sources/postgres/identity.js'
+import { Installer } from '../../src/sources/postgres/installer.js'
+import { decode, encode } from '../../src/sources/postgres/position.js'
+import { auditNames } from '../../src/sources/postgres/schema.sql.js'
+import { Session } from '../../src/sources/postgres/session.js'
+import { lock } from '../../src/sources/postgres/snapshot.js'
+import { StructureWatch } from '../../src/sources/postgres/structure-watch.js'
+import { ownTable } from '../../src/sources/postgres/table-selection.js'
+import { PostgresTriggerSource, type PostgresTriggerSourceOptions } from '../../src/sources/postgres/trigger-source.js'
+import { readContent, readStructureNumbers, type TableContent, type TableName, tableNames } from './workload-tables.js'
+
+/** What the source was in the snapshot of one delta. */
+export interface ProbedState {
+  readonly contents: ReadonlyMap<TableName, TableContent>
+  /** By table the number of its newest change that no trigger sees. */
+  readonly structure: ReadonlyMap<string, number>
+}
+
+export interface Probe {
+  /** Whether to read everything in the next snapshot. Asked before it is taken; every table is locked then. */
+  wanted(): boolean
+  /** A drained delta has been applied. Without a state if none was wanted. */
+  applied(state: ProbedState | undefined): void
+}
+
+/** The parts whose absence the negative controls prove to matter. */
+export interface ReaderParts {
+  readonly tracker: new (...args: ConstructorParameters<typeof GapTracker>) => GapTracker
+  readonly lock: AuditReading['lock']
+}
+
+export const rightParts: ReaderParts = { tracker: GapTracker, lock }
+
+export class ProbedSource extends PostgresTriggerSource {
+  readonly #options: PostgresTriggerSourceOptions
+  readonly #probe: Probe
+  readonly #parts: ReaderParts
+  #connections: ProbedConnections | undefined
+  #context: RunContext | undefined
+
+  constructor(options: PostgresTriggerSourceOptions, probe: Probe, parts: ReaderParts = rightParts) {
+    super(options)
+    this.#options = options
+    this.#probe = probe
+    this.#parts = parts
+  }
+
+  override async open(context: RunContext): Promise<void> {
+    await super.open(context)
+    this.#context = context
+    this.#connections = new ProbedConnections(this.#probe, parseConnection(this.#options.url), context.warn)
+  }
+
+  /** The same as the product's, but for the probe and the parts. */
+  override async *changes(options: ChangeOptions): AsyncGenerator<Delta> {
+    const [connections, warn] = [this.#connections, this.#context?.warn]
+    if (connections === undefined || warn === undefined) throw new SyncError('E_CONFIG', 'The source is not open')
+    const names = auditNames('public')
+    const installer = new Installer(connections, 'public', warn)
+    const after = decode(options.after)
+    const identity = await connections.use(async (session) => {
+      const now = await readIdentity(session)
+      await verifyPosition(session, names, after, now)
+      return now
+    })
+    const structure = new StructureWatch(connections, installer, options.tables.map(ownTable), warn)
+    await structure.look(after.structures ?? {})
+    const tracker = new this.#parts.tracker(after.highest, after.gaps)
+    const position = () =>
+      encode({
+        sequence: tracker.sequence,
+        highest: tracker.highest,
+        gaps: tracker.gaps.map(({ low, high }) => [low, high]),
+        identity,
+        structures: structure.structures(),
+      })
+    const reader = new AuditReader({ connections, names, tracker, structure, lock: this.#parts.lock, position })
+    const untilSequence = options.until === undefined ? undefined : decode(options.until).sequence
+    for await (const delta of reader.changes({ ...options, untilSequence })) {
+      yield delta
+      // Whoever asks for the next delta has applied this one.
+      if (delta.drained) this.#probe.applied(connections.takeState())
+    }
+  }
+
+  override async close(): Promise<void> {
+    await this.#connections?.close()
+    await super.close()
+  }
+}
+
+class ProbedConnections extends Connections {
+  readonly #probe: Probe
+  #state: ProbedState | undefined
+
+  constructor(probe: Probe, ...settings: ConstructorParameters<typeof Connections>) {
+    super(...settings)
+    this.#probe = probe
+  }
+
+  override async session(): Promise<Session> {
+    const inner = await super.session()
+    return new ProbedSession(inner, this.#probe, (state) => {
+      this.#state = state
+    })
+  }
+
+  /** What the last snapshot showed, if it was probed. */
+  takeState(): ProbedState | undefined {
+    const state = this.#state
+    this.#state = undefined
+    return state
+  }
+}
+
+class ProbedSession extends Session {
+  readonly #probe: Probe
+  readonly #report: (state: ProbedState | undefined) => void
+  #probing = false
+
+  constructor(inner: Session, probe: Probe, report: (state: ProbedState | undefined) => void) {
+    super(inner.client, (broken) => (broken ? inner.destroy() : inner.release()))
+    this.#probe = probe
+    this.#report = report
+  }
+
+  override async begin(kind: Parameters<Session['begin']>[0]): Promise<void> {
+    await super.begin(kind)
+    this.#probing = kind === 'snapshot' && this.#probe.wanted()
+    if (kind === 'snapshot') this.#report(undefined)
+    if (this.#probing) await this.run('probing', `lock table ${tableNames.join(', ')} in access share mode`)
+  }
+
+  override async commit(): Promise<void> {
+    if (this.#probing) this.#report(await this.#read())
+    await super.commit()
+  }
+
+  async #read(): Promise<ProbedState> {
+    const query = (sql: string) => this.rows('probing', sql)
+    const contents = new Map<TableName, TableContent>()
+    for (const table of tableNames) contents.set(table, await readContent(query, table))
+    return { contents, structure: await readStructureNumbers(query) }
+  }
+}

@@ -1,0 +1,239 @@
+/** A replica that is killed and restarted all the time, and what it should have looked like whenever it had caught up. */
+import { setMaxListeners } from 'node:events'
+import type { Batch } from '../../src/core/batch.js'
+import type { Sink } from '../../src/core/sink.js'
+import type { Source } from '../../src/core/source.js'
+import { SyncEngine } from '../../src/engine/sync-engine.js'
+import { MemorySink } from '../../src/testing/index.js'
+import type { Probe, ProbedState } from './probed-source.js'
+import { type Dice, pause } from './schedule.js'
+import {
+  accountCount,
+  describeDifference,
+  startBalance,
+  type TableContent,
+  type TableName,
+  tableNames,
+} from './workload-tables.js'
+
+export interface ReaderReport {
+  readonly name: string
+  starts: number
+  fromNumber: number
+  fromState: number
+  fullSyncs: number
+  kills: number
+  /** Drained deltas, and how many of them were compared with the source in the same snapshot, table by table. */
+  drained: number
+  compared: number
+  /** Comparisons of a table whose structure had changed in a way that only the next look at it can notice. */
+  deferred: number
+  /** What was wrong, one text for each wrong table of each comparison. */
+  readonly failures: string[]
+}
+
+export interface ReaderOptions {
+  readonly name: string
+  readonly dice: Dice
+  /** A new source for each start. */
+  source(probe: Probe): Source
+  readonly restart: 'number' | 'state'
+  /** Begins each life with a full sync. @defaultValue now and then */
+  readonly alwaysFull?: boolean
+  /** How long a life lasts at most. */
+  readonly lifeMsMax: number
+  /** Stop at the first failure: what was to be seen was seen. */
+  readonly stopAtFailure: boolean
+}
+
+const failuresMax = 20
+
+// One signal ends the lives of all.
+setMaxListeners(1_000)
+
+export class Reader implements Probe {
+  readonly report: ReaderReport
+  readonly #options: ReaderOptions
+  readonly #sink = new MemorySink()
+  /** Structure numbers at which each table was last found equal, and how many operations the sink had seen by then. */
+  readonly #settled = new Map<string, { readonly number: number; readonly operations: number }>()
+  #copied = false
+
+  constructor(options: ReaderOptions) {
+    this.#options = options
+    this.report = {
+      ...{ name: options.name, starts: 0, fromNumber: 0, fromState: 0, fullSyncs: 0, kills: 0 },
+      ...{ drained: 0, compared: 0, deferred: 0, failures: [] },
+    }
+  }
+
+  get failed(): boolean {
+    return this.report.failures.length > 0
+  }
+
+  wanted(): boolean {
+    return this.#options.dice.chance(0.3)
+  }
+
+  applied(state: ProbedState | undefined): void {
+    this.report.drained += 1
+    this.checkSum()
+    if (state !== undefined) this.compare(state)
+  }
+
+  /** Lives and dies until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { dice, lifeMsMax, stopAtFailure } = this.#options
+    while (!signal.aborted && !(stopAtFailure && this.failed)) {
+      const life = new AbortController()
+      const end = AbortSignal.any([signal, life.signal])
+      const kills = dice.chance(0.5)
+      const sink = new MortalSink(this.#sink, kills ? dice.between(20, 2_000) : Number.POSITIVE_INFINITY)
+      // The first life lasts until the first copy is there: installing has to wait for the writers.
+      const timer = this.#copied ? pause(dice.between(lifeMsMax / 8, lifeMsMax), end).then(() => life.abort()) : undefined
+      try {
+        await this.#live(sink, end)
+      } catch (error) {
+        if (!(error instanceof Killed)) throw error
+        this.report.kills += 1
+      } finally {
+        life.abort()
+        await timer
+      }
+    }
+  }
+
+  /** Catches up with a source at rest and compares everything. */
+  async finish(contents: ReadonlyMap<TableName, TableContent>): Promise<void> {
+    await this.#engine(this.#sink).run({ ...(await this.#from()), follow: false })
+    const numbers = new Map<string, number>()
+    this.checkSum()
+    this.compare({ contents, structure: numbers })
+  }
+
+  /** No transfer may be half there. */
+  checkSum(): void {
+    const rows = this.#sink.rows('public.accounts')
+    const sum = rows.reduce((total, { balance }) => total + BigInt(balance as number | bigint), 0n)
+    const right = BigInt(accountCount * startBalance)
+    if (rows.length !== accountCount || sum !== right)
+      this.#fail(`${rows.length} accounts hold ${sum} and not ${right}`)
+  }
+
+  compare({ contents, structure }: ProbedState): void {
+    this.report.compared += 1
+    for (const table of tableNames) {
+      const difference = describeDifference(contents.get(table) ?? new Map(), this.#content(table))
+      const number = structure.get(table) ?? 0
+      if (difference === undefined) this.#settled.set(table, { number, operations: this.#sink.operations.length })
+      else if (this.#mayBeLate(table, number)) this.report.deferred += 1
+      else this.#fail(`${table}: ${difference}`)
+    }
+  }
+
+  /** The structure changed after the table was last found equal, and the reader has not replaced the table since. */
+  #mayBeLate(table: TableName, number: number): boolean {
+    const settled = this.#settled.get(table) ?? { number: 0, operations: 0 }
+    if (number <= settled.number) return false
+    const since = this.#sink.operations.slice(settled.operations)
+    return !since.some(({ op, table: label }) => op === 'replace' && label === `public.${table}`)
+  }
+
+  async #live(sink: Sink, signal: AbortSignal): Promise<void> {
+    const { dice, alwaysFull } = this.#options
+    this.report.starts += 1
+    if (!this.#copied || alwaysFull || dice.chance(0.08)) {
+      this.report.fullSyncs += 1
+      this.#copied = false
+      await this.#engine(sink).run({ phase: 'full', signal })
+      this.#copied = await this.#isCopied()
+    }
+    if (!this.#copied || this.report.starts === 1) return
+    const engine = this.#engine(sink)
+    // A product reader has no probe: its engine says when it has caught up.
+    engine.on('caughtUp', () => this.checkSum())
+    await engine.run({ ...(await this.#from()), follow: true, signal })
+  }
+
+  async #isCopied(): Promise<boolean> {
+    const kind = (await this.#sink.load(this.#id))?.kind
+    return kind === 'full_sync_end' || kind === 'incremental'
+  }
+
+  async #from(): Promise<{ readonly phase: 'incremental'; readonly from?: string; readonly replay?: boolean }> {
+    const checkpoint = await this.#sink.load(this.#id)
+    if (this.#options.restart === 'state' || checkpoint === undefined) {
+      this.report.fromState += 1
+      return { phase: 'incremental' }
+    }
+    this.report.fromNumber += 1
+    const { sequence } = JSON.parse(checkpoint.resumeAfter) as { readonly sequence: number }
+    return { phase: 'incremental', from: `postgresql:sequence:${sequence}`, replay: true }
+  }
+
+  #engine(sink: Sink): SyncEngine {
+    const engine = new SyncEngine({
+      source: this.#options.source(this),
+      sink,
+      checkpoints: this.#sink,
+      id: this.#id,
+      limits: { rowsMax: 200 },
+      retry: { delayMs: 20, delayMsMax: 500, attemptsMax: 50 },
+    })
+    return engine
+  }
+
+  get #id(): string {
+    return this.report.name.replaceAll(/[^A-Za-z0-9]+/g, '_')
+  }
+
+  #content(table: TableName): TableContent {
+    const rows = this.#sink.rows(`public.${table}`)
+    return new Map(
+      rows.map((row) => {
+        const cells = Object.entries(row).map(([name, value]) => [name, value === null ? null : String(value)])
+        return [String(row.id), Object.fromEntries(cells)]
+      }),
+    )
+  }
+
+  #fail(text: string): void {
+    if (this.report.failures.length < failuresMax)
+      this.report.failures.push(`drained delta ${this.report.drained}: ${text}`)
+  }
+}
+
+/** What a process that was killed would have thrown, if it could. */
+class Killed extends Error {
+  override readonly name = 'Killed'
+}
+
+/** Passes writes on to another sink until it dies in the middle of something. */
+class MortalSink implements Sink {
+  readonly name = 'mortal'
+  readonly #inner: MemorySink
+  #writesLeft: number
+
+  constructor(inner: MemorySink, writesMax: number) {
+    this.#inner = inner
+    this.#writesLeft = writesMax
+  }
+
+  open(...args: Parameters<MemorySink['open']>): Promise<void> {
+    return this.#inner.open(...args)
+  }
+
+  prepare(...args: Parameters<MemorySink['prepare']>): Promise<void> {
+    return this.#inner.prepare(...args)
+  }
+
+  async write(batch: Batch, options: Parameters<MemorySink['write']>[1]): Promise<void> {
+    this.#writesLeft -= 1
+    if (this.#writesLeft < 0) throw new Killed()
+    await this.#inner.write(batch, options)
+  }
+
+  close(): Promise<void> {
+    return this.#inner.close()
+  }
+}
