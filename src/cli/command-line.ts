@@ -17,9 +17,14 @@ export async function main(argv: readonly string[], io: CommandLineIo): Promise<
     const usage = usageError(error)
     if (usage === 'answered') return 0
     if (usage === 'help') return 2
-    const log = new Log({ format: formatOf(argv), level: levelOf(argv), write: (line) => io.stderr.write(`${line}\n`) })
-    return log.failure(describeError(usage ?? error))
+    return report(usage ?? error, argv, io)
   }
+}
+
+/** Prints an error in the format that the arguments ask for, and returns the exit code that goes with it. */
+export function report(error: unknown, argv: readonly string[], io: CommandLineIo): number {
+  const log = new Log({ format: formatOf(argv), level: levelOf(argv), write: (line) => io.stderr.write(`${line}\n`) })
+  return log.failure(describeError(error))
 }
 
 /** `--flag=value` as two arguments, so that a value never appears in what is said about an unknown flag. */

@@ -27,6 +27,11 @@ export function parseEndpoint(text: string): string {
   return endpoint
 }
 
+/** Whether a database runs at this address, rather than inside of this process. Only a server has users from the start. */
+export function isServer(endpoint: string): boolean {
+  return network.some((scheme) => endpoint.toLowerCase().startsWith(scheme))
+}
+
 function invalid(what: string, hint = 'Write it like ws://localhost:8000.'): SyncError {
   return new SyncError('E_CONFIG', `The SurrealDB endpoint ${what}`, { hint })
 }

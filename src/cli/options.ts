@@ -46,7 +46,7 @@ function addFull(command: Command): void {
 }
 
 function addIncremental(command: Command, name: CommandName): void {
-  command.optionsGroup('Checkpoints:')
+  command.optionsGroup('Changes:')
   if (name === 'incremental') {
     command
       .option('--incremental-from <position>', 't1 of the full sync: postgresql:sequence:42')

@@ -9,6 +9,13 @@ import { version } from './version.js'
 
 const helpWidth = 80
 
+const usages: { readonly [name in CommandName]: string } = {
+  full: '$ surreal-sync full postgresql --to-namespace prod --to-database myapp \\\n      --emit-checkpoints',
+  incremental: `$ surreal-sync incremental postgresql --to-namespace prod \\
+      --to-database myapp --incremental-from postgresql:sequence:42 --timeout 1m`,
+  sync: '$ surreal-sync sync postgresql --to-namespace prod --to-database myapp',
+}
+
 const summaries: { readonly [name in CommandName]: string } = {
   full: 'copy whole tables',
   incremental: 'apply the changes made since a full sync',
@@ -83,6 +90,9 @@ function addReplication(program: Command, name: CommandName, io: CommandLineIo):
     .description(summaries[name])
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false)
-  const command = group.command('postgresql').description(`${summaries[name]}, from PostgreSQL`)
+  const command = group
+    .command('postgresql')
+    .description(`PostgreSQL: ${summaries[name]}`)
+    .addHelpText('after', `\nExample:\n  ${usages[name]}`)
   addOptions(command, name).action(() => runReplication(settle(name, command.opts<Flags>(), io.env), io))
 }

@@ -52,8 +52,10 @@ export class Reporter {
     const rate = ((rows + changes) * 1_000) / Math.max(1, durationMs)
     const how = reason === 'completed' ? 'Finished' : stopped === 'timeout' ? 'Stopped at the timeout' : 'Stopped'
     const where = position === undefined ? '' : `, position ${position}`
-    const amount = `${plural(tables.size, 'table')}, ${plural(rows, 'row')}, ${plural(changes, 'change')}`
-    const message = `${how}: ${amount} in ${formatDuration(durationMs)} (${formatRate(rate)})${where}`
+    const amounts = [plural(Math.max(tables.size, this.#progress.tables().length), 'table')]
+    if (rows > 0 || phase === 'full') amounts.push(plural(rows, 'row'))
+    if (phase === 'incremental') amounts.push(plural(changes, 'change'))
+    const message = `${how}: ${amounts.join(', ')} in ${formatDuration(durationMs)} (${formatRate(rate)})${where}`
     this.#log.event('info', 'summary', message, {
       reason: reason === 'completed' ? reason : (stopped ?? reason),
       phase,

@@ -1,7 +1,7 @@
 /** What the user typed and the environment → checked settings. */
 import { SyncError } from '../index.js'
 import { parseDuration } from './duration.js'
-import { parseEndpoint } from './endpoint.js'
+import { isServer, parseEndpoint } from './endpoint.js'
 import { type LogFormat, type LogLevel, logFormats, logLevels } from './log.js'
 import { pipelineId } from './pipeline-id.js'
 
@@ -56,8 +56,8 @@ export interface Settings {
     readonly url: string
     readonly namespace: string
     readonly database: string
-    readonly username: string
-    readonly password: string
+    readonly username?: string
+    readonly password?: string
     readonly existing: (typeof existingModes)[number]
   }
   readonly id: string
@@ -107,6 +107,8 @@ export function settle(command: CommandName, flags: Flags, env: Environment): Se
   checkPosition('--incremental-to', incrementalTo)
   const sourceDatabase = flags.sourceDatabase ?? variable('SOURCE_DATABASE')
   const user = flags.sourceUsername ?? variable('SOURCE_USERNAME')
+  const endpoint = parseEndpoint(flags.surrealEndpoint ?? variable('SURREAL_ENDPOINT') ?? defaults.endpoint)
+  const normal = isServer(endpoint) ? defaults : undefined
   const saves = command !== 'full' || flags.emitCheckpoints === true
   return {
     command,
@@ -121,11 +123,11 @@ export function settle(command: CommandName, flags: Flags, env: Environment): Se
       auditSchema: flags.auditSchema,
     },
     sink: {
-      url: parseEndpoint(flags.surrealEndpoint ?? variable('SURREAL_ENDPOINT') ?? defaults.endpoint),
+      url: endpoint,
       namespace,
       database,
-      username: flags.surrealUsername ?? variable('SURREAL_USERNAME') ?? defaults.username,
-      password: flags.surrealPassword ?? variable('SURREAL_PASSWORD') ?? defaults.password,
+      username: flags.surrealUsername ?? variable('SURREAL_USERNAME') ?? normal?.username,
+      password: flags.surrealPassword ?? variable('SURREAL_PASSWORD') ?? normal?.password,
       existing: choice('--existing', existingModes, flags.existing, 'refuse'),
     },
     id: checkId(

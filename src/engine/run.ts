@@ -100,7 +100,8 @@ export class Run {
     this.#saved = key
     this.position = resumeAfter
     this.emit('checkpoint', { kind, position, text: source.describe(position).text, lagMs })
-    await source.acknowledge?.(resumeAfter)
+    // Tried again here: to read on from before it, after an answer was lost, would ask for changes that are forgotten.
+    await this.retrying(async () => source.acknowledge?.(resumeAfter))
   }
 
   /**

@@ -1,5 +1,5 @@
 /**
- * `npm run torture -- [--seconds 60] [--seed N] [--writers 24] [--think 20] [--postgres 18|15|…] [--no-mutants]`
+ * `npm run torture -- [--seconds 60] [--seed N] [--writers 24] [--think 20] [--postgres 18|15|…] [--short] [--no-mutants]`
  *
  * Ends with 0 if no reader lost anything and every mutant was caught. The seed repeats every actor's choices, though not
  * the moments at which they meet.
@@ -22,8 +22,9 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '60' },
     seed: { type: 'string' },
     writers: { type: 'string', default: '24' },
-    think: { type: 'string', default: '20' },
+    think: { type: 'string', default: '40' },
     postgres: { type: 'string', default: '18' },
+    short: { type: 'boolean', default: false },
     'no-mutants': { type: 'boolean', default: false },
   },
 })
@@ -38,8 +39,10 @@ try {
     adminUrl: server.url(),
     seed,
     seconds: Number(values.seconds),
+    secondsMax: Number(values.seconds) + 60,
     writers: Number(values.writers),
     thinkMs: Number(values.think),
+    short: values.short,
     withMutants: !values['no-mutants'],
     log: console.log,
   })

@@ -100,6 +100,8 @@ export class ProbedSource extends PostgresTriggerSource {
   }
 }
 
+const lockSql = `lock table ${tableNames.map((name) => `public.${name}`).join(', ')} in access share mode`
+
 class ProbedConnections extends Connections {
   readonly #probe: Probe
   #state: ProbedState | undefined
@@ -139,7 +141,7 @@ class ProbedSession extends Session {
     await super.begin(kind)
     this.#probing = kind === 'snapshot' && this.#probe.wanted()
     if (kind === 'snapshot') this.#report(undefined)
-    if (this.#probing) await this.run('probing', `lock table ${tableNames.join(', ')} in access share mode`)
+    if (this.#probing) await this.run('probing', lockSql)
   }
 
   override async commit(): Promise<void> {

@@ -38,7 +38,7 @@ export interface ReaderOptions {
   /** A new source for each start. */
   source(probe: Probe): Source
   readonly restart: 'number' | 'state'
-  /** Begins each life with a full sync. @defaultValue now and then */
+  /** Begins each life with a full sync and ends it at the first comparison. @defaultValue now and then a full sync */
   readonly alwaysFull?: boolean
   /** How long a life lasts at most. */
   readonly lifeMsMax: number
@@ -47,6 +47,8 @@ export interface ReaderOptions {
 }
 
 const failuresMax = 20
+const comparisonsMin = 3
+const startsMin = 3
 
 // One signal ends the lives of all.
 setMaxListeners(1_000)
@@ -58,6 +60,7 @@ export class Reader implements Probe {
   /** Structure numbers at which each table was last found equal, and how many operations the sink had seen by then. */
   readonly #settled = new Map<string, { readonly number: number; readonly operations: number }>()
   #copied = false
+  #life = new AbortController()
 
   constructor(options: ReaderOptions) {
     this.#options = options
@@ -67,30 +70,40 @@ export class Reader implements Probe {
     }
   }
 
+  /** It was compared often enough to say something. */
+  get proved(): boolean {
+    return this.failed || (this.report.compared >= comparisonsMin && this.report.starts >= startsMin)
+  }
+
   get failed(): boolean {
     return this.report.failures.length > 0
   }
 
   wanted(): boolean {
-    return this.#options.dice.chance(0.3)
+    const { alwaysFull, dice, stopAtFailure } = this.#options
+    return dice.chance(alwaysFull ? 1 : stopAtFailure ? 0.7 : 0.3)
   }
 
   applied(state: ProbedState | undefined): void {
-    this.report.drained += 1
-    this.checkSum()
-    if (state !== undefined) this.compare(state)
+    if (state === undefined) return
+    this.compare(state)
+    if (this.#options.alwaysFull) this.#life.abort()
+  }
+
+  /** Copies everything for the first time, before anybody writes. */
+  async begin(): Promise<void> {
+    await this.#engine(this.#sink).run({ phase: 'full' })
+    this.#copied = true
   }
 
   /** Lives and dies until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { dice, lifeMsMax, stopAtFailure } = this.#options
+    const { dice, stopAtFailure } = this.#options
     while (!signal.aborted && !(stopAtFailure && this.failed)) {
       const life = new AbortController()
+      this.#life = life
       const end = AbortSignal.any([signal, life.signal])
-      const kills = dice.chance(0.5)
-      const sink = new MortalSink(this.#sink, kills ? dice.between(20, 2_000) : Number.POSITIVE_INFINITY)
-      // The first life lasts until the first copy is there: installing has to wait for the writers.
-      const timer = this.#copied ? pause(dice.between(lifeMsMax / 8, lifeMsMax), end).then(() => life.abort()) : undefined
+      const sink = new MortalSink(this.#sink, dice.chance(0.5) ? dice.between(1, 200) : Number.POSITIVE_INFINITY)
       try {
         await this.#live(sink, end)
       } catch (error) {
@@ -98,13 +111,13 @@ export class Reader implements Probe {
         this.report.kills += 1
       } finally {
         life.abort()
-        await timer
       }
     }
   }
 
   /** Catches up with a source at rest and compares everything. */
   async finish(contents: ReadonlyMap<TableName, TableContent>): Promise<void> {
+    if (!(await this.#isCopied())) await this.begin()
     await this.#engine(this.#sink).run({ ...(await this.#from()), follow: false })
     const numbers = new Map<string, number>()
     this.checkSum()
@@ -141,18 +154,31 @@ export class Reader implements Probe {
 
   async #live(sink: Sink, signal: AbortSignal): Promise<void> {
     const { dice, alwaysFull } = this.#options
+    // Most full syncs are let live: otherwise a busy machine would see nothing else.
+    const soon = dice.chance(0.2)
+    if (soon) this.#dieLater(signal)
     this.report.starts += 1
-    if (!this.#copied || alwaysFull || dice.chance(0.08)) {
+    if (!this.#copied || alwaysFull || dice.chance(0.15)) {
       this.report.fullSyncs += 1
       this.#copied = false
       await this.#engine(sink).run({ phase: 'full', signal })
       this.#copied = await this.#isCopied()
     }
-    if (!this.#copied || this.report.starts === 1) return
+    if (!this.#copied) return
+    if (!soon) this.#dieLater(signal)
     const engine = this.#engine(sink)
-    // A product reader has no probe: its engine says when it has caught up.
-    engine.on('caughtUp', () => this.checkSum())
+    engine.on('caughtUp', () => {
+      this.report.drained += 1
+      this.checkSum()
+    })
     await engine.run({ ...(await this.#from()), follow: true, signal })
+  }
+
+  /** Ends this life after a while, at whatever moment that is. */
+  #dieLater(signal: AbortSignal): void {
+    const { dice, lifeMsMax } = this.#options
+    const life = this.#life
+    void pause(dice.between(lifeMsMax / 8, lifeMsMax), signal).then(() => life.abort())
   }
 
   async #isCopied(): Promise<boolean> {

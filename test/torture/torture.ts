@@ -15,10 +15,15 @@ export interface TortureOptions {
   /** Any database of the server, as a superuser. */
   readonly adminUrl: string
   readonly seed: number
+  /** How long it runs. */
   readonly seconds: number
+  /** How long it runs at most if some readers have not been compared, or some mutants not been caught, by then. */
+  readonly secondsMax: number
   readonly writers: number
   /** The longest wait of a writer between two transactions. */
   readonly thinkMs: number
+  /** Two readers instead of four. */
+  readonly short: boolean
   /** Also run the readers that are wrong on purpose. */
   readonly withMutants: boolean
   readonly log?: (line: string) => void
@@ -36,6 +41,10 @@ export interface TortureReport {
   readonly mutants: readonly ReaderReport[]
 }
 
+/** The longest wait between two disturbances, and the longest life of a reader. */
+const disturbanceMsMax = 1_500
+const lifeMsMax = 8_000
+
 /** @throws whatever a writer, a reader or a database throws that is not part of the game */
 export async function torture(options: TortureOptions): Promise<TortureReport> {
   const suffix = randomBytes(4).toString('hex')
@@ -52,14 +61,15 @@ export async function torture(options: TortureOptions): Promise<TortureReport> {
 }
 
 async function run(url: string, options: TortureOptions): Promise<TortureReport> {
-  const { seed, seconds, thinkMs, log } = options
+  const { seed, seconds, secondsMax, thinkMs, log } = options
   const client = new pg.Client({ connectionString: url })
   await client.connect()
   try {
     await createTables(client)
     const source = { url, tables: tableNames }
-    const readers = readersOf(source, seed)
+    const readers = readersOf(source, seed).filter((_, index) => !options.short || index === 0 || index === 3)
     const wrong = options.withMutants ? mutantsOf(source, seed) : []
+    for (const reader of [...readers, ...wrong]) await reader.begin()
     const writers = await Promise.all(
       Array.from({ length: options.writers }, (_, number) => Writer.connect(url, new Dice(seed + number), number)),
     )
@@ -81,11 +91,16 @@ async function run(url: string, options: TortureOptions): Promise<TortureReport>
     const read = Promise.allSettled([...readers, ...wrong].map((reader) => guarded(reader.run(reading.signal))))
     const write = Promise.allSettled([
       ...writers.map((writer) => guarded(writer.run(writing.signal, thinkMs))),
-      guarded(administrator.run(writing.signal, 400)),
+      guarded(administrator.run(writing.signal, disturbanceMsMax)),
     ])
     const startedAt = performance.now()
-    while (!writing.signal.aborted && performance.now() - startedAt < seconds * 1_000) {
-      await pause(5_000, AbortSignal.any([writing.signal, AbortSignal.timeout(seconds * 1_000)]))
+    const isOver = () => {
+      const elapsed = (performance.now() - startedAt) / 1_000
+      if (writing.signal.aborted || elapsed > secondsMax) return true
+      return elapsed > seconds && readers.every(({ proved }) => proved) && wrong.every(({ failed }) => failed)
+    }
+    while (!isOver()) {
+      await pause(2_000, writing.signal)
       log?.([...readers, ...wrong].map((reader) => progressOf(reader.report)).join('  '))
     }
     stop()
@@ -115,7 +130,7 @@ type SourceOptions = { readonly url: string; readonly tables: readonly string[] 
 
 /** The product as it is, and the product with a probe; each restarted from the bare number or from the exact state. */
 function readersOf(source: SourceOptions, seed: number): readonly Reader[] {
-  const common = { stopAtFailure: false, lifeMsMax: 4_000 }
+  const common = { stopAtFailure: false, lifeMsMax }
   const product = () => new PostgresTriggerSource(source)
   const restarts = ['number', 'state'] as const
   return restarts.flatMap((restart, index) => [
@@ -142,7 +157,7 @@ function mutantsOf(source: SourceOptions, seed: number): readonly Reader[] {
         dice: new Dice(seed + 3_000 + index),
         restart: 'state',
         alwaysFull: mutant.alwaysFull,
-        lifeMsMax: 4_000,
+        lifeMsMax,
         stopAtFailure: true,
       }),
   )

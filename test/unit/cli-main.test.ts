@@ -309,9 +309,7 @@ describe('full', () => {
     expect(source.calls).not.toContain('prepare')
     expect(stderr.text).not.toContain('checkpoint')
     expect(stderr.text).toContain('INFO surreal_sync::postgresql: Copied public.users: 3 rows in ')
-    expect(stderr.text).toMatch(
-      /INFO surreal_sync::postgresql: Finished: 1 table, 3 rows, 0 changes in \d+ ms \(.*\/s\)\n$/,
-    )
+    expect(stderr.text).toMatch(/INFO surreal_sync::postgresql: Finished: 1 table, 3 rows in \d+ ms \(.*\/s\)\n$/)
     expect(stdout.text).toBe('')
     await expect(readdir(checkpoints)).rejects.toThrow('ENOENT')
   })
@@ -404,7 +402,7 @@ describe('incremental', () => {
     expect(await sync('incremental', '--incremental-from', 'postgresql:sequence:5', '--incremental-to', '8')).toBe(0)
     expect(sink.ids).toEqual([6, 7, 8])
     expect(stderr.text).toContain('Caught up with the source at postgresql:sequence:8')
-    expect(stderr.text).toMatch(/Finished: 1 table, 0 rows, 3 changes .*, position postgresql:sequence:8\n$/)
+    expect(stderr.text).toMatch(/Finished: 1 table, 3 changes .*, position postgresql:sequence:8\n$/)
     const content = JSON.parse(await readFile(join(checkpoints, 'checkpoint_incremental.json'), 'utf8'))
     expect(content).toMatchObject({ phase: 'incremental', position: '8', resume_after: '8' })
   })
@@ -431,7 +429,7 @@ describe('incremental', () => {
     expect(await running).toBe(0)
     expect(clock.pending).toBe(0)
     expect(sink.ids).toEqual([6, 7, 8, 9])
-    expect(stderr.text).toContain('Stopped at the timeout: 1 table, 0 rows, 4 changes')
+    expect(stderr.text).toContain('Stopped at the timeout: 1 table, 4 changes')
   })
 
   it('gives the code of what failed', async () => {
@@ -462,6 +460,30 @@ describe('sync', () => {
     again.clock.fire(60_000)
     expect(await resumed).toBe(0)
     expect(again.sink.ids).toEqual([])
+  })
+
+  it('logs a line per interval in which something changed', async () => {
+    const { sync, clock, signals, stderr } = setUp()
+    const running = sync('sync')
+    await stderr.saw('Caught up')
+    const lines = () => stderr.text.match(/surreal_sync::postgresql: 4 changes in .*\/s, lag .*\n/g)?.length ?? 0
+    clock.fire(10_000)
+    expect(lines()).toBe(1)
+    clock.fire(10_000)
+    expect(lines()).toBe(1)
+    signals.emit('SIGINT')
+    expect(await running).toBe(0)
+    expect(clock.pending).toBe(0)
+  })
+
+  it('ends when open writes take too long after a signal', async () => {
+    const { sync, clock, signals, stderr, exits } = setUp()
+    const running = sync('sync')
+    await stderr.saw('Caught up')
+    signals.emit('SIGTERM')
+    clock.fire(25_000)
+    expect(exits).toEqual([143])
+    expect(await running).toBe(0)
   })
 
   it.each([

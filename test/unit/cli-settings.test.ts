@@ -76,6 +76,12 @@ describe('settings', () => {
     })
   })
 
+  it('sign in to an embedded database only when told to', () => {
+    const sink = (given: Flags) => settle('sync', { ...flags, surrealEndpoint: 'surrealkv://data', ...given }, {}).sink
+    expect(sink({})).toMatchObject({ username: undefined, password: undefined })
+    expect(sink({ surrealUsername: 'a', surrealPassword: 'b' })).toMatchObject({ username: 'a', password: 'b' })
+  })
+
   it('take the database from the URI in each of its forms', () => {
     const id = (uri: string) => settle('sync', { ...flags, sourceUri: uri }, {}).id
     expect(id('postgresql:///shop?host=/tmp')).toMatch(/^shop_/)

@@ -612,6 +612,20 @@ describe('errors that pass', () => {
     },
   )
 
+  it.each([false, true])(
+    'of an acknowledgement whose answer is lost do not go back (the sink commits: %s)',
+    async (transactional) => {
+      const { source, sink, checkpoints } = await copied({ transactional })
+      source.upsert(users.label, user(60))
+      const flaky = faulty(source, { acknowledge: [new FailAfterWrite(lost)] })
+      const engine = new SyncEngine({ source: flaky, sink, checkpoints, retry })
+      const log = events(engine)
+      await engine.run()
+      expectEqual(sink, source)
+      expect(log.map(([name]) => name)).toEqual(['phase', 'batch', 'checkpoint', 'retry', 'caughtUp'])
+    },
+  )
+
   it('end it when they do not pass', async () => {
     const { source, sink, checkpoints } = await copied()
     source.upsert(users.label, user(60))

@@ -283,7 +283,6 @@ describe('the first failure', () => {
   })
 
   it('may be any value, also undefined', async () => {
-    // biome-ignore lint/style/useThrowOnlyError: foreign code may do this
     const write = () => Promise.reject(undefined)
     await expect(drain(source([rows(1)], []), { inFlight: 1, write })).rejects.toBeUndefined()
   })

@@ -25,7 +25,7 @@ export function decodeCbor(bytes: Uint8Array): SurrealValue {
   return value
 }
 
-const text = new TextDecoder('utf-8', { fatal: true })
+const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 const shapes: Readonly<Record<number, string>> = {
   88: 'Point',
   89: 'LineString',

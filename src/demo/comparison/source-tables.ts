@@ -1,10 +1,10 @@
 /** The PostgreSQL side of a comparison: tables and rows as of one snapshot. */
 import pg from 'pg'
-import { parseDecimal, printDecimal } from './decimal.js'
 import { parseExactJson } from './exact-json.js'
+import { keyPart } from './key-part.js'
 import { type PostgresType, readTypes } from './postgres-type.js'
 import { expectedValue } from './postgres-value.js'
-import { array, float, type SurrealValue, scalar } from './surreal-value.js'
+import { array, type SurrealValue } from './surreal-value.js'
 
 export interface SourceColumn {
   readonly name: string
@@ -162,15 +162,9 @@ function recordKey(values: readonly SurrealValue[], columns: readonly SourceColu
   const [value] = values
   const kind = columns[0]?.type.kind ?? 'text'
   const bare = columns.length === 1 && ['int', 'padded', 'text', 'uuid'].includes(kind)
-  return bare && value !== undefined ? value : array(values.map((part, index) => keyPart(part, columns[index])))
-}
-
-/** Numbers that are equal are one key, however they are written. */
-function keyPart(value: SurrealValue, column: SourceColumn | undefined): SurrealValue {
-  if (value.kind === 'float') return float(Number(value.text) + 0)
-  if (value.kind === 'string' && column?.type.kind === 'numeric')
-    return scalar('string', printDecimal(parseDecimal(value.text)))
-  return value
+  return bare && value !== undefined
+    ? value
+    : array(values.map((part, index) => keyPart(part, columns[index]?.type.kind)))
 }
 
 /** The field for each column: its name, but a record's `id` is its key. Undefined: no field, for a single key column `id`. */

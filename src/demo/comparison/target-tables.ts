@@ -28,12 +28,21 @@ export async function* readTargetRecords(
   table: string,
 ): AsyncGenerator<readonly FoundRecord[]> {
   for (let start = 0; ; start += recordsPerPage) {
+    const page = await readPage(target, table, start)
+    if (page.length > 0) yield page.map((bytes) => foundRecord(new Uint8Array(bytes)))
+    if (page.length < recordsPerPage) return
+  }
+}
+
+async function readPage(target: SurrealQueries, table: string, start: number): Promise<readonly ArrayBuffer[]> {
+  try {
     const [page] = await target.query<[ArrayBuffer[]]>(
       'select value encoding::cbor::encode($this) from $table start $start limit $limit',
       { table: new Table(table), start, limit: recordsPerPage },
     )
-    if (page.length > 0) yield page.map((bytes) => foundRecord(new Uint8Array(bytes)))
-    if (page.length < recordsPerPage) return
+    return page
+  } catch (cause) {
+    throw new Error(`SurrealDB cannot read its table ${table}`, { cause })
   }
 }
 

@@ -6,6 +6,7 @@ import type { Address } from './address.js'
 import type { Dial, Link } from './connection.js'
 import { toSyncError } from './errors.js'
 import { webSocketEngine } from './one-shot-web-socket-engine.js'
+import { RawCborCodec } from './raw-cbor.js'
 import { pause, settle } from './settle.js'
 
 /** Who signs in, and which database is used. */
@@ -114,7 +115,11 @@ async function openUrl(
     engineFailed = reject
   })
   failed.catch(() => {})
-  const db = new Surreal({ engines: observed(engines(requests), engineFailed), fetchImpl: requests.fetch })
+  const db = new Surreal({
+    engines: observed(engines(requests), engineFailed),
+    fetchImpl: requests.fetch,
+    codecs: { cbor: (codecOptions) => new RawCborCodec(codecOptions) },
+  })
   const link = linkTo(
     db,
     async () => {
@@ -124,12 +129,12 @@ async function openUrl(
     address.embedded,
   )
   try {
-    const ended = new Promise<never>((_, reject) => link.onLost(reject))
+    // The end is often reported before the reason, which must win.
+    const ended = new Promise<never>((_, reject) => link.onLost((error) => setImmediate(reject, error)))
     ended.catch(() => {})
     const options = { namespace, database, authentication: authentication(credentials, level), reconnect: false }
     const connected = db.connect(address.embedded ? 'mem://' : address.url, options)
     connected.catch(() => {})
-    // A broken socket reports its reason first and its end next: `failed` must win.
     await settle(Promise.race([failed, connected, ended]), {
       timeoutMs: connectTimeoutMs,
       what: `SurrealDB at ${address.label} did not accept a connection`,

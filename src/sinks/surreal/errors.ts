@@ -137,6 +137,14 @@ function statusVerdict(status: number): Verdict {
 /** Patterns over kind and text, the first that matches wins. */
 const serverVerdicts: readonly (readonly [RegExp, Verdict])[] = [
   [
+    /^Specify a (namespace|database)/i,
+    {
+      code: 'E_CONFIG',
+      sentence: 'The connection uses no namespace or no database',
+      hint: 'Choose both when connecting, or with use().',
+    },
+  ],
+  [
     /token has expired|session has expired|TokenExpired|SessionExpired/i,
     { code: 'E_CONNECTION_LOST', sentence: 'The session has expired' },
   ],
@@ -160,7 +168,7 @@ const serverVerdicts: readonly (readonly [RegExp, Verdict])[] = [
     },
   ],
   [
-    /The (namespace|database) .* does not exist|Specify a (namespace|database)/is,
+    /The (namespace|database) .* does not exist/is,
     {
       code: 'E_UNKNOWN_DATABASE',
       sentence: 'The namespace or database does not exist in SurrealDB',

@@ -1,8 +1,12 @@
 /** The ids of a target table, page by page in key order, each also as the exact bytes that name the record. */
-import { BoundExcluded, CborCodec, RecordId, RecordIdRange } from 'surrealdb'
+import { CborCodec, RecordId } from 'surrealdb'
 import { SyncError } from '../../core/errors.js'
 import type { Abortable } from '../../core/source.js'
+import { writeValue } from '../../core/write-value.js'
 import { CborBuffer, cbor } from './cbor-buffer.js'
+import { CborWriter } from './cbor-writer.js'
+import { cborBinding } from './encoding.js'
+import { isReadableKey, readKey } from './key-reader.js'
 import type { Lane } from './lane.js'
 import { askValue } from './query.js'
 import { encodedPage, plainPage } from './statements.js'
@@ -11,6 +15,9 @@ import type { TablePlan } from './table-plan.js'
 /** How many ids the source is asked about at once, at most. */
 const idsMax = 1_000
 const codec = new CborCodec({})
+const recordIdTag = 8
+const rangeTag = 49
+const exclusiveTag = 51
 const recordIdHeadSize = 2
 
 export interface StoredId {
@@ -21,18 +28,11 @@ export interface StoredId {
 }
 
 /** All ids that are there when they are passed. Records may be deleted meanwhile. */
-export async function* idPages(
-  lane: Lane,
-  { target, table }: TablePlan,
-  options: Abortable,
-): AsyncGenerator<readonly StoredId[]> {
+export async function* idPages(lane: Lane, plan: TablePlan, options: Abortable): AsyncGenerator<readonly StoredId[]> {
   let last: StoredId | undefined
   for (;;) {
     options.signal?.throwIfAborted()
-    const bytes = lane.encoded
-      ? await encodedIds(lane, target, last, options, table.label)
-      : await plainIds(lane, target, last, options, table.label)
-    const page = splitIds(bytes)
+    const page = await readPage(lane, plan, last, options)
     const first = page[0]
     if (first === undefined) return
     if (last !== undefined && Buffer.compare(first.bytes, last.bytes) === 0)
@@ -43,43 +43,50 @@ export async function* idPages(
   }
 }
 
-async function encodedIds(
+async function readPage(
   lane: Lane,
-  target: string,
+  plan: TablePlan,
   after: StoredId | undefined,
   options: Abortable,
-  label: string,
-): Promise<Uint8Array> {
+): Promise<readonly StoredId[]> {
+  const { label } = plan.table
+  const bindings = { ...cborBinding(lane.encoding, 'range', rangeBytes(plan.target, after)), limit: idsMax }
+  if (lane.encoding === 'function') {
+    const answer = await askValue(lane.connection, encodedPage, bindings, options, label)
+    if (answer instanceof ArrayBuffer) return splitIds(new Uint8Array(answer))
+    if (answer instanceof Uint8Array) return splitIds(answer)
+    throw unreadable('no bytes for a page of ids')
+  }
+  const ids = splitIds(codec.encode(await askValue(lane.connection, plainPage, bindings, options, label)))
+  return ids.map((id) => ({ key: id.key, bytes: keyBytes(plan, id.key) ?? id.bytes }))
+}
+
+/** The record ids behind the one given. */
+function rangeBytes(target: string, after: StoredId | undefined): Uint8Array {
   const range = new CborBuffer(256)
-  range.putTag(8)
+  range.putTag(recordIdTag)
   range.putHead(cbor.array, 2)
   range.putText(target)
-  range.putTag(49)
+  range.putTag(rangeTag)
   range.putHead(cbor.array, 2)
   if (after === undefined) range.putByte(cbor.null)
   else {
-    range.putTag(51)
+    range.putTag(exclusiveTag)
     range.putRaw(after.bytes.subarray(skip(after.bytes, recordIdHeadSize)))
   }
   range.putByte(cbor.null)
-  const bindings = { bytes: range.slice(0, range.position), limit: idsMax }
-  const answer = await askValue(lane.connection, encodedPage, bindings, options, label)
-  if (answer instanceof ArrayBuffer) return new Uint8Array(answer)
-  if (answer instanceof Uint8Array) return answer
-  throw unreadable('no bytes for a page of ids')
+  return range.slice(0, range.position)
 }
 
-async function plainIds(
-  lane: Lane,
-  target: string,
-  after: StoredId | undefined,
-  options: Abortable,
-  label: string,
-): Promise<Uint8Array> {
-  const last = after === undefined ? undefined : codec.decode<RecordId>(after.bytes)
-  const range = new RecordIdRange(target, last === undefined ? undefined : new BoundExcluded(last.id), undefined)
-  const answer = await askValue(lane.connection, plainPage, { range, limit: idsMax }, options, label)
-  return codec.encode(answer)
+/** What the writer makes of this key: the SDK, which decoded it, would turn whole floats into integers. */
+function keyBytes({ table, shape, forms }: TablePlan, id: unknown): Uint8Array | undefined {
+  const key = isReadableKey(table) ? readKey(table, shape.bare, id) : undefined
+  if (key === undefined) return undefined
+  const writer = new CborWriter(forms, 256)
+  writer.putRaw(shape.idPrefix)
+  writer.keyed = true
+  for (const [index, { type }] of table.key.entries()) writeValue(key[index] ?? null, type, writer)
+  return writer.slice(0, writer.position)
 }
 
 /** Cuts an array of record ids into its elements. */

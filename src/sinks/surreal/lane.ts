@@ -1,10 +1,11 @@
 /** One writer: a connection, a buffer to encode into, and a state record that proves and fences its transactions. */
 import { randomUUID } from 'node:crypto'
-import { BoundExcluded, BoundIncluded, CborCodec, RecordId, RecordIdRange } from 'surrealdb'
+import { BoundExcluded, BoundIncluded, RecordId, RecordIdRange } from 'surrealdb'
 import { SyncError } from '../../core/errors.js'
 import type { Abortable } from '../../core/source.js'
 import type { CborWriter } from './cbor-writer.js'
 import type { Connection } from './connection.js'
+import { cborBinding, type Encoding } from './encoding.js'
 import { isConflict, isExistingRecord, isMissingTable, notApplied, thrownText, toSyncError } from './errors.js'
 import { type Answer, ask } from './query.js'
 import { pause } from './settle.js'
@@ -14,7 +15,6 @@ const conflictAttemptsMax = 6
 const conflictDelayMs = 15
 /** More lanes than any sink will ever have. */
 const laneMax = 1_000
-const codec = new CborCodec({})
 
 export interface LaneOptions {
   readonly index: number
@@ -33,9 +33,10 @@ export interface Write {
 export class Lane {
   readonly connection: Connection
   readonly writer: CborWriter
+  /** How this lane's connection carries rows. */
+  encoding: Encoding = 'objects'
   readonly #index: number
   #pipeline = ''
-  #encoded = false
   /** The tokens that the state record may hold: several when the outcome of transactions is unknown. */
   #known: readonly string[] = []
 
@@ -45,20 +46,14 @@ export class Lane {
     this.writer = writer
   }
 
-  /** Whether the server decodes CBOR itself. */
-  get encoded(): boolean {
-    return this.#encoded
-  }
-
   /** A transaction was sent and nobody knows what became of it. It may even be carried out later. */
   get suspect(): boolean {
     return this.#known.length > 1
   }
 
   /** Begins a run. */
-  bind(pipeline: string, encoded: boolean): void {
+  bind(pipeline: string): void {
     this.#pipeline = pipeline
-    this.#encoded = encoded
     this.#known = []
   }
 
@@ -87,8 +82,9 @@ export class Lane {
    * @throws SyncError `E_LEASE_LOST`, `E_STATE_MISSING`, `E_WRITE_NOT_APPLIED` and all that {@link toSyncError} names
    */
   async write({ kind, bytes, table }: Write, options: Abortable): Promise<boolean> {
-    const rows = bytes === undefined ? {} : this.#encoded ? { bytes } : { rows: codec.decode(bytes) }
-    const failure = await this.#transact(writeTransaction(kind, this.#encoded), rows, options, table, kind === 'insert')
+    const rows = bytes === undefined ? {} : cborBinding(this.encoding, 'rows', bytes)
+    const text = writeTransaction(kind, this.encoding === 'function')
+    const failure = await this.#transact(text, rows, options, table, kind === 'insert')
     return failure === undefined
   }
 

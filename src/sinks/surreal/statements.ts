@@ -29,11 +29,11 @@ const writes: { readonly [Kind in WriteKind]: string } = {
  * One write transaction. It does nothing unless the lane's state record holds one of `$known`, so that a request that
  * arrives late changes nothing, and it must return `$next`: without rights SurrealDB reports success and writes nothing.
  */
-export function writeTransaction(kind: WriteKind, encoded: boolean): string {
+export function writeTransaction(kind: WriteKind, decodes: boolean): string {
   return `BEGIN;
 LET $seen = (SELECT VALUE token FROM ONLY $state);
 IF $seen NOT IN $known { THROW '${fencedText}' + (IF $seen == NONE { 'missing' } ELSE { 'foreign' }) };
-${encoded && kind !== 'nothing' ? decodeRows : ''}
+${decodes && kind !== 'nothing' ? decodeRows : ''}
 ${writes[kind]}
 UPSERT $state CONTENT { pipeline: $pipeline, token: $next, written_at: time::now() } RETURN VALUE token;
 COMMIT;`
@@ -57,9 +57,9 @@ export const encodedPage = `LET $range = encoding::cbor::decode($bytes);
 RETURN encoding::cbor::encode((SELECT VALUE id FROM $range LIMIT $limit));`
 export const plainPage = 'SELECT VALUE id FROM $range LIMIT $limit;'
 
-/** Decodes to 1, unless the function is missing (SurrealDB 2) or denied. */
-export const probeEncoding = 'RETURN encoding::cbor::decode(encoding::cbor::encode(1));'
-export const currentDatabase = 'RETURN [session::ns(), session::db()];'
+/** Fails if the function is missing (SurrealDB 2) or denied. */
+export const probeFunction = 'RETURN encoding::cbor::decode($bytes);'
+export const probeValue = 'RETURN $value;'
 
 export function defineNamespace(name: string): string {
   return `DEFINE NAMESPACE IF NOT EXISTS ${quoteIdentifier(name)};`

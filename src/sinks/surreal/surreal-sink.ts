@@ -7,13 +7,14 @@ import type { Abortable, BatchLimits, RunContext } from '../../core/source.js'
 import { Catalog } from './catalog.js'
 import { CborWriter } from './cbor-writer.js'
 import { Connection } from './connection.js'
+import { defineDatabases, defineState, defineTargets } from './definitions.js'
+import { findEncoding } from './encoding.js'
 import { FallbackReporter } from './fallback-reporter.js'
 import { isReadableKey } from './key-reader.js'
 import { Lane } from './lane.js'
 import { LanePool } from './lane-pool.js'
 import { type SinkConfig, type SurrealSinkOptions, sinkConfig } from './options.js'
 import { Ownership } from './ownership.js'
-import { hasCborFunctions, prepareDatabase } from './prepare-database.js'
 import { RowEncoder } from './row-encoder.js'
 import { removeAbsent, removeAll } from './sweep.js'
 import type { TablePlan } from './table-plan.js'
@@ -74,26 +75,27 @@ export class SurrealSink implements Sink {
     this.#pipeline = context.syncId
     this.#ownership = undefined
     this.#catalog = new Catalog(this.#config.forms, this.#config.tableName)
-    const encoded = await hasCborFunctions(this.#pool.first.connection, context)
-    for (const lane of this.#pool.lanes) lane.bind(context.syncId, encoded)
+    for (const lane of this.#pool.lanes) lane.bind(context.syncId)
+    await this.#pool.first.connection.open(context)
   }
 
   async prepare(tables: readonly Table[], options: PrepareOptions): Promise<void> {
     if (this.#pipeline === undefined) throw new Error('SurrealSink.prepare() was called before open()')
-    const { connection } = this.#pool.first
+    const { lanes, first } = this.#pool
+    const { connection } = first
     const plans = this.#catalog.register(tables, this.#warn)
+    await defineDatabases(connection, this.#config, options)
+    await this.#findEncoding(options)
     const ownership = new Ownership(connection, this.#pipeline)
     const known = await ownership.load(options)
+    if (!known && options.phase === 'incremental') this.#warnStateMissing(this.#pipeline)
     if (options.phase === 'full') await ownership.adopt(plans, this.#config.existing, options)
     else await ownership.resume(plans, this.#config.existing, options)
-    if (!known && options.phase === 'incremental') {
-      this.#warn({
-        code: 'state_missing',
-        message: `The target has no state of the pipeline ${this.#pipeline}: no full sync ran under this id`,
-      })
-    }
-    await prepareDatabase(connection, this.#config, plans, () => ownership.save(options), options)
-    for (const lane of this.#pool.lanes) await lane.claim(this.#pool.lanes.length, options)
+    // Up to here a refusal leaves everything as it was.
+    await defineState(connection, options)
+    await ownership.save(options)
+    await defineTargets(connection, plans, options)
+    for (const lane of lanes) await lane.claim(lanes.length, options)
     this.#ownership = ownership
   }
 
@@ -112,6 +114,23 @@ export class SurrealSink implements Sink {
     this.#fallbacks.flush(this.#warn)
     this.#ownership = undefined
     await this.#pool.close()
+  }
+
+  async #findEncoding(options: Abortable): Promise<void> {
+    const encoding = await findEncoding(this.#pool.first.connection, options)
+    for (const lane of this.#pool.lanes) lane.encoding = encoding
+    if (encoding !== 'objects') return
+    this.#warn({
+      code: 'numbers_change_kind',
+      message: 'This connection cannot carry floats without a fraction: SurrealDB will store them as integers',
+    })
+  }
+
+  #warnStateMissing(pipeline: string): void {
+    this.#warn({
+      code: 'state_missing',
+      message: `The target has no state of the pipeline ${pipeline}: no full sync ran under this id`,
+    })
   }
 
   async #writeRows(

@@ -14,6 +14,7 @@ export interface TablePlan {
   /** The head of each record and the name `id`. */
   readonly recordPrefix: Uint8Array
   readonly omitsNulls: boolean
+  readonly forms: ValueForms
 }
 
 /** One cell of a record: where it comes from and what goes in front of it. */
@@ -44,6 +45,7 @@ export function planTable(table: Table, target: string, forms: ValueForms): Tabl
     sites: new Map(table.columns.map(({ name }) => [name, new CellSite(table.label, name)])),
     recordPrefix: prefix.slice(0, prefix.position).slice(),
     omitsNulls,
+    forms,
   }
 }
 

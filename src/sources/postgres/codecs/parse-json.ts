@@ -6,6 +6,14 @@ import { Decimal, type Json } from '../../../core/value.js'
 /** Deeper documents are not parsed: whoever walks the result may recurse. */
 const depthMax = 1_000
 
+/** Numbers of so many characters have no more digits than a double can hold. */
+const lengthMax = 15
+const powersOfTen: readonly number[] = Array.from({ length: lengthMax + 1 }, (_, exponent) => 10 ** exponent)
+
+/** The names met last, by a hash of their characters. */
+const knownNames: (string | undefined)[] = new Array(1_024).fill(undefined)
+const knownLengthMax = 64
+
 const quote = 0x22
 const backslash = 0x5c
 const minus = 0x2d
@@ -59,7 +67,7 @@ class Parser {
     if (!this.#enter()) return null
     for (;;) {
       if (this.#space() !== quote) throw this.#error()
-      const name = this.#string()
+      const name = this.#name()
       if (this.#space() !== 0x3a) throw this.#error()
       this.#position += 1
       object[name] = this.#value()
@@ -99,6 +107,31 @@ class Parser {
     return !this.#tooDeep
   }
 
+  /**
+   * A string whose text is likely to have been a name before. A name that the engine knows already is found much faster
+   * than one that was just cut out of a text, which it has to look up among all names.
+   */
+  #name(): string {
+    const text = this.#text
+    const start = this.#position + 1
+    let position = start
+    let hash = 0
+    for (;;) {
+      const code = text.charCodeAt(position)
+      if (code === quote) break
+      if (code === backslash || Number.isNaN(code)) return this.#string()
+      hash = (hash * 31 + code) | 0
+      position += 1
+    }
+    this.#position = position + 1
+    const slot = hash & (knownNames.length - 1)
+    const known = knownNames[slot]
+    if (known !== undefined && isAt(known, text, start, position)) return known
+    const name = text.slice(start, position)
+    if (name.length <= knownLengthMax) knownNames[slot] = name
+    return name
+  }
+
   #string(): string {
     const text = this.#text
     const start = this.#position + 1
@@ -131,6 +164,29 @@ class Parser {
   #number(): Json {
     const text = this.#text
     const start = this.#position
+    const negative = text.charCodeAt(start) === minus
+    let position = negative ? start + 1 : start
+    let value = 0
+    let point = -1
+    for (;;) {
+      const code = text.charCodeAt(position)
+      if (code >= 0x30 && code <= 0x39) value = value * 10 + code - 0x30
+      else if (code === 0x2e && point < 0) point = position
+      else if (code === 0x65 || code === 0x45) return this.#longNumber(start)
+      else break
+      position += 1
+    }
+    if (position - start > lengthMax) return this.#longNumber(start)
+    if (position === (negative ? start + 1 : start)) throw this.#error()
+    this.#position = position
+    // The quotient of two integers that a double holds exactly is the double nearest to the decimal.
+    const size = point < 0 ? value : value / (powersOfTen[position - point - 1] ?? 1)
+    return negative ? -size : size
+  }
+
+  /** A number with an exponent, or with more digits than surely fit. */
+  #longNumber(start: number): Json {
+    const text = this.#text
     let position = start
     let whole = true
     for (;;) {
@@ -161,6 +217,15 @@ class Parser {
   #error(): SyntaxError {
     return new SyntaxError(`Invalid JSON at character ${this.#position}`)
   }
+}
+
+/** Whether the text has this name from `start` to `end`. */
+function isAt(name: string, text: string, start: number, end: number): boolean {
+  if (name.length !== end - start) return false
+  for (let index = 0; index < name.length; index += 1) {
+    if (name.charCodeAt(index) !== text.charCodeAt(start + index)) return false
+  }
+  return true
 }
 
 function bareJson(): { [name: string]: Json } {

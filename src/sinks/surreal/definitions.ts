@@ -1,0 +1,35 @@
+/** The definitions that the sink needs. */
+import type { Abortable } from '../../core/source.js'
+import type { Connection } from './connection.js'
+import { isForbidden, toSyncError } from './errors.js'
+import type { SinkConfig } from './options.js'
+import { ask, askValue } from './query.js'
+import { defineDatabase, defineNamespace, defineTable, stateTable } from './statements.js'
+import type { TablePlan } from './table-plan.js'
+
+/** Defines the namespace and the database. A user of the database may not do that, and need not if they are there. */
+export async function defineDatabases(
+  connection: Connection,
+  { namespace, database }: Pick<SinkConfig, 'namespace' | 'database'>,
+  options: Abortable,
+): Promise<void> {
+  if (namespace === undefined || database === undefined) return
+  for (const text of [defineNamespace(namespace), defineDatabase(database)]) {
+    const { failure } = await connection.call((db) => ask(db, text), options)
+    if (failure !== undefined && !isForbidden(failure)) throw toSyncError(failure)
+  }
+}
+
+/** Defines the table of state records. @throws SyncError `E_RIGHTS` */
+export async function defineState(connection: Connection, options: Abortable): Promise<void> {
+  await askValue(connection, defineTable(stateTable), {}, options)
+}
+
+/** Defines target tables, one after the other: definitions conflict with one another. */
+export async function defineTargets(
+  connection: Connection,
+  plans: readonly TablePlan[],
+  options: Abortable,
+): Promise<void> {
+  for (const { target, table } of plans) await askValue(connection, defineTable(target), {}, options, table.label)
+}
