@@ -45,13 +45,20 @@ function textOf(text: string, type: LogicalType): string {
       const instant = parseTimestamp(text)
       return instant === undefined ? JSON.stringify(text) : `t${instant.seconds}.${instant.nanos}`
     }
-    case 'interval': {
-      const duration = parseDuration(text)
-      return duration === undefined ? JSON.stringify(text) : `p${duration.months}m${duration.days}d${duration.micros}`
-    }
+    case 'interval':
+      return intervalText(text)
     default:
       return JSON.stringify(text)
   }
+}
+
+/** Without months and signs an interval is a duration, to which one day is 24 hours; otherwise it stays what it is. */
+function intervalText(text: string): string {
+  const duration = parseDuration(text)
+  if (duration === undefined) return JSON.stringify(text)
+  const { months, days, micros } = duration
+  if (months === 0 && days >= 0 && micros >= 0n) return `p${BigInt(days) * 86_400_000_000n + micros}`
+  return `p${months}m${days}d${micros}`
 }
 
 function numberText(value: number, type: LogicalType): string {

@@ -112,9 +112,9 @@ export class Synchronization {
     return new SyncEngine({
       source: new PostgresTriggerSource({ url, schemas: ['crm', 'shop', 'public'] }),
       // The connection stays open after a run: the comparison and the queries use it too.
-      sink: new SurrealSink({ connect: async () => target, disconnect: async () => undefined }),
+      sink: new SurrealSink({ connect: async () => target, disconnect: async () => undefined, batchSize: 200 }),
       checkpoints: this.#checkpoints,
-      id: 'demo',
+      id: 'demo', limits: { rowsMax: 200 },
     })
   }
 }

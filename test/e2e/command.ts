@@ -51,7 +51,7 @@ export function startProgram(program: string, args: readonly string[], options: 
   const child = spawn(program, args, {
     cwd: options.cwd,
     env: { PATH, HOME, TMPDIR, ...options.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   })
   return new Command(child, options.timeoutMs ?? timeoutMsMax)
 }
@@ -63,10 +63,12 @@ export class Command implements AsyncDisposable {
   readonly #listeners = new Set<() => void>()
   #stdout = ''
   #stderr = ''
+  #hasEnded = false
 
   constructor(child: ChildProcess, timeoutMs: number) {
     this.#child = child
-    const late = setTimeout(() => child.kill('SIGKILL'), timeoutMs)
+    const late = setTimeout(() => child.kill('SIGKILL'), timeoutMs).unref()
+    child.stdin?.on('error', () => undefined)
     const told = () => {
       for (const listener of [...this.#listeners]) listener()
     }
@@ -82,6 +84,7 @@ export class Command implements AsyncDisposable {
       child.once('error', reject)
       child.once('close', (code, signal) => {
         clearTimeout(late)
+        this.#hasEnded = true
         resolve({ code, signal, stdout: this.#stdout, stderr: this.#stderr })
         told()
       })
@@ -107,17 +110,37 @@ export class Command implements AsyncDisposable {
     this.#child.kill(signal)
   }
 
+  /** Writes to the process's input. */
+  type(text: string): void {
+    this.#child.stdin?.write(text)
+  }
+
   /** Resolves when stderr matches. Rejects when the process ends without that. */
-  async saw(pattern: RegExp): Promise<RegExpExecArray> {
+  saw(pattern: RegExp): Promise<RegExpExecArray> {
+    return this.#find(`it logged ${pattern}`, () => pattern.exec(this.#stderr))
+  }
+
+  /** The same for stdout. */
+  printed(pattern: RegExp): Promise<RegExpExecArray> {
+    return this.#find(`it printed ${pattern}`, () => pattern.exec(this.#stdout))
+  }
+
+  /** Resolves when the log says that everything up to this position has been applied; needs `--log-level debug`. */
+  async appliedUpTo(position: string): Promise<void> {
+    const sequence = Number(position.split(':').at(-1))
+    await this.#find(`it had applied ${position}`, () => {
+      const reached = this.#stderr.matchAll(/: Caught up with the source at postgresql:sequence:(\d+)\n/g)
+      return [...reached].some(([, text]) => Number(text) >= sequence) ? true : null
+    })
+  }
+
+  async #find<Found>(what: string, find: () => Found | null): Promise<Found> {
     for (;;) {
-      const match = pattern.exec(this.#stderr)
-      if (match !== null) return match
-      const { exitCode, signalCode } = this.#child
-      if (exitCode !== null || signalCode !== null) {
-        const { code, signal, stderr } = await this.ended
-        const last = pattern.exec(stderr)
-        if (last !== null) return last
-        throw new Error(`The process ended (${code ?? signal}) before it printed ${pattern}:\n${stderr}`)
+      const found = find()
+      if (found !== null) return found
+      if (this.#hasEnded) {
+        const { code, signal } = await this.ended
+        throw new Error(`The process ended (${code ?? signal}) before ${what}:\n${this.#stdout}${this.#stderr}`)
       }
       await new Promise<void>((resolve) => {
         const listener = () => {

@@ -72,7 +72,7 @@ export class Administrator {
       () => ({ kind: 'rewrites', sql: `alter table accounts alter column balance type bigint using balance + 0` }),
       () => ({ kind: 'rewrites', sql: `alter table items alter column v type text using v || ''` }),
       () => ({ kind: 'rewrites', sql: `alter table slots alter column v type text using v || ''` }),
-      () => ({ kind: 'truncations', sql: 'truncate notes' }),
+      () => ({ kind: 'truncations', sql: 'truncate appends' }),
       () => ({ kind: 'truncations', sql: 'truncate items; insert into items values (1, $$first$$, 1)' }),
       () => ({ kind: 'truncations', sql: `truncate events_${this.#dice.pick(this.#attached())}` }),
     ])()

@@ -78,5 +78,5 @@ export const mutants: readonly Mutant[] = [
 /** Takes the snapshot and dawdles, as a busy reader does; nothing keeps a TRUNCATE from coming in between. */
 const unlocked: typeof rightParts.lock = async (session) => {
   await session.rows('taking the snapshot', 'select pg_catalog.pg_current_snapshot()')
-  await sleep(20)
+  await sleep(100)
 }

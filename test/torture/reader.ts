@@ -38,7 +38,7 @@ export interface ReaderOptions {
   /** A new source for each start. */
   source(probe: Probe): Source
   readonly restart: 'number' | 'state'
-  /** Begins each life with a full sync and ends it at the first comparison. @defaultValue now and then a full sync */
+  /** Begins each life with a full sync and ends it after some comparisons. @defaultValue now and then a full sync */
   readonly alwaysFull?: boolean
   /** How long a life lasts at most. */
   readonly lifeMsMax: number
@@ -49,6 +49,7 @@ export interface ReaderOptions {
 const failuresMax = 20
 const comparisonsMin = 3
 const startsMin = 3
+const comparisonsAfterFull = 6
 
 // One signal ends the lives of all.
 setMaxListeners(1_000)
@@ -60,6 +61,7 @@ export class Reader implements Probe {
   /** Structure numbers at which each table was last found equal, and how many operations the sink had seen by then. */
   readonly #settled = new Map<string, { readonly number: number; readonly operations: number }>()
   #copied = false
+  #comparisons = 0
   #life = new AbortController()
 
   constructor(options: ReaderOptions) {
@@ -87,7 +89,9 @@ export class Reader implements Probe {
   applied(state: ProbedState | undefined): void {
     if (state === undefined) return
     this.compare(state)
-    if (this.#options.alwaysFull) this.#life.abort()
+    this.#comparisons += 1
+    // What a full sync missed shows once the transactions that were open during it have ended.
+    if (this.#options.alwaysFull && this.#comparisons === comparisonsAfterFull) this.#life.abort()
   }
 
   /** Copies everything for the first time, before anybody writes. */
@@ -102,6 +106,7 @@ export class Reader implements Probe {
     while (!signal.aborted && !(stopAtFailure && this.failed)) {
       const life = new AbortController()
       this.#life = life
+      this.#comparisons = 0
       const end = AbortSignal.any([signal, life.signal])
       const sink = new MortalSink(this.#sink, dice.chance(0.5) ? dice.between(1, 200) : Number.POSITIVE_INFINITY)
       try {

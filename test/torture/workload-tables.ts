@@ -10,7 +10,7 @@ export const eventPartitions = [0, 1, 2, 3]
 export const eventsPerPartition = 100
 
 /** All replicated tables. Each has one key column, `id`. */
-export const tableNames = ['accounts', 'items', 'slots', 'events', 'notes', 'shapes'] as const
+export const tableNames = ['accounts', 'items', 'slots', 'events', 'appends', 'shapes'] as const
 export type TableName = (typeof tableNames)[number]
 
 /** Columns hold integers and text only, so that a cell is its text. `journal` is where changes without triggers are noted. */
@@ -23,7 +23,7 @@ create table items (id int primary key, v text, n int);
 insert into items select i, 'item ' || i, i from generate_series(1, 200) i;
 create table slots (id int, v text, primary key (id) deferrable initially immediate);
 insert into slots select i, 'slot ' || i from generate_series(1, 100) i;
-create table notes (id bigint primary key, v text);
+create table appends (id bigint primary key, v text);
 create table shapes (id int primary key, n int);
 insert into shapes select i, i from generate_series(1, 50) i;
 create table events (id int primary key, v text) partition by range (id);

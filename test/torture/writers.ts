@@ -91,9 +91,9 @@ const touchShape: Transaction = async (client, dice) => {
 
 /** Gets its number early, commits late, and nobody touches its rows again. */
 const slow: Transaction = async (client, dice, signal) => {
-  await client.query(`insert into notes select $1::bigint + i, 'slow' from generate_series(0, 2) i`, [noteId(dice)])
+  await client.query(`insert into appends select $1::bigint + i, 'slow' from generate_series(0, 2) i`, [noteId(dice)])
   await pause(dice.between(100, 1_500), signal)
-  await client.query(`insert into notes values ($1, 'slow too')`, [noteId(dice)])
+  await client.query(`insert into appends values ($1, 'slow too')`, [noteId(dice)])
 }
 
 const transactions: readonly Transaction[] = [
