@@ -22,6 +22,19 @@ export function createConnections(settings: Settings, io: CommandLineIo): Connec
   return { source, sink, checkpoints: checkpointDir === undefined ? undefined : new FileCheckpointStore(checkpointDir) }
 }
 
-function connect({ source, sink, batchSize }: Settings): { source: Source; sink: Sink } {
-  return { source: new PostgresTriggerSource(source), sink: new SurrealSink({ ...sink, batchSize }) }
+function connect({ source, sink, batchSize, dryRun }: Settings): { source: Source; sink: Sink } {
+  const target = new SurrealSink({ ...sink, batchSize })
+  return {
+    source: new PostgresTriggerSource(source),
+    sink: dryRun && isEmbedded(sink.url) ? { name: target.name, write: refuse } : target,
+  }
+}
+
+/** Opening a database in files creates or changes those files, so a dry run leaves it alone. */
+export function isEmbedded(url: string): boolean {
+  return /^(mem|surrealkv|rocksdb):/.test(url)
+}
+
+async function refuse(): Promise<void> {
+  throw new Error('A dry run writes nothing')
 }

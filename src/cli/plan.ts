@@ -1,5 +1,6 @@
 /** What a dry run prints. */
 import type { Plan, Table } from '../index.js'
+import { isEmbedded } from './connections.js'
 import { formatExactly, plural } from './figures.js'
 import { padEnd, printable, widthOf } from './printable.js'
 import type { Settings } from './settings.js'
@@ -14,7 +15,9 @@ function planAsText({ phases, tables, from }: Plan, settings: Settings): string 
   const steps = phases.map((phase) => (phase === 'full' ? fullStep(tables, settings) : incrementalStep(from, settings)))
   const names = Math.max(0, ...tables.map(({ label }) => widthOf(printable(label))))
   const lines = [
-    'Dry run: both sides were checked and nothing was written.',
+    isEmbedded(sink.url)
+      ? 'Dry run: the source was checked, the target was not opened, and nothing was written.'
+      : 'Dry run: both sides were checked and nothing was written.',
     '',
     `Pipeline     ${id}`,
     `Target       namespace ${sink.namespace}, database ${sink.database}`,

@@ -22,7 +22,7 @@ export interface ApplicationResult {
 
 const defaults = { clients: 4, seed: 1 }
 /** Between two transactions of one client: the application is busy, but leaves some of the processor to the others. */
-const pauseMs = 4
+const pauseMs = 8
 /** What concurrent clients must expect: deadlock, serialization failure, key taken, row referenced or gone. */
 const expectedStates: ReadonlySet<unknown> = new Set(['40P01', '40001', '23505', '23503'])
 

@@ -110,7 +110,7 @@ async function synchronize(
   await using application = Application.start({ url, clients })
   screen.done(
     'Application',
-    `${clients} clients order, cancel, reprice, rename keys, roll back, truncate: without a pause`,
+    `${clients} clients order, cancel, reprice, rename keys, roll back, truncate: all the time`,
   )
   await synchronization.full()
   await synchronization.follow(() => delay(followMs, undefined, { signal }))

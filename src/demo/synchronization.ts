@@ -16,6 +16,9 @@ export interface SynchronizationOptions {
   readonly signal: AbortSignal
 }
 
+/** SurrealDB in memory slows down with the square of the rows in a transaction. */
+const memoryRowsMax = 100
+
 /** One pipeline that is run three times: fully, following, and to the end. Each run goes on from the last checkpoint. */
 export class Synchronization {
   readonly #options: SynchronizationOptions
@@ -112,9 +115,13 @@ export class Synchronization {
     return new SyncEngine({
       source: new PostgresTriggerSource({ url, schemas: ['crm', 'shop', 'public'] }),
       // The connection stays open after a run: the comparison and the queries use it too.
-      sink: new SurrealSink({ connect: async () => target, disconnect: async () => undefined, batchSize: 200 }),
+      sink: new SurrealSink({
+        connect: async () => target,
+        disconnect: async () => undefined,
+        batchSize: memoryRowsMax,
+      }),
       checkpoints: this.#checkpoints,
-      id: 'demo', limits: { rowsMax: 200 },
+      id: 'demo',
     })
   }
 }

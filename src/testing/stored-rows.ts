@@ -44,8 +44,11 @@ export class StoredRows {
     this.#rows.clear()
   }
 
+  /** With another table: the same rows under that table's key. */
   copy(table: Table = this.table): StoredRows {
-    return new StoredRows(table, this.#rows)
+    const copy = new StoredRows(table, table === this.table ? this.#rows : undefined)
+    if (table !== this.table) for (const row of this.#rows.values()) copy.put(row)
+    return copy
   }
 
   /** Every row, in an order that depends on the keys alone. */

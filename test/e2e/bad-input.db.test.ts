@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createDatabase, type TestDatabase } from '../support/database.js'
 import { type SurrealServer, startSurreal } from '../support/surreal-server.js'
-import { type Directory, type Ended, surrealSync, temporaryDirectory } from './command.js'
+import { type Directory, type Ended, surrealSync, surrealSyncHere, temporaryDirectory } from './command.js'
 import { connectionFlags } from './flags.js'
 import { observeSource, observeTarget } from './observe.js'
 import { execute, withClient } from './shop.js'
@@ -26,6 +26,7 @@ beforeAll(async () => {
   source = await createDatabase()
   target = await startSurreal()
   directory = await temporaryDirectory()
+  await writeFile(join(directory.path, 'a file'), '')
   const role = (name: string) => `${name}_${source.name}`
   roles = { blind: role('blind'), toothless: role('toothless'), homeless: role('homeless') }
   const { blind, toothless, homeless } = roles
@@ -63,11 +64,12 @@ afterAll(async () => {
   await directory[Symbol.asyncDispose]()
 })
 
-type Arguments = () => readonly string[]
-
-interface Refusal {
+interface Refusal extends Expected {
   readonly what: string
-  readonly args: Arguments
+  readonly args: () => readonly string[]
+}
+
+interface Expected {
   readonly code: string
   /** @defaultValue 2, refused */
   readonly exitCode?: number
@@ -77,7 +79,7 @@ interface Refusal {
 
 /** The flags of a run that would work, but for the last ones, which win. */
 function flags(...others: readonly string[]): readonly string[] {
-  return [...connectionFlags(source.url, target.ws), ...others]
+  return [...connectionFlags(source.url, target.ws), '--checkpoint-dir', join(directory.path, 'none'), ...others]
 }
 
 function as(role: string | undefined): string {
@@ -90,8 +92,8 @@ function changed(url: string, parts: Partial<Record<'username' | 'password' | 'h
   return other.href
 }
 
-/** Every command that could write, with the same flags. */
-const everywhere: readonly Refusal[] = [
+/** What only connecting can tell. */
+const connected: readonly Refusal[] = [
   {
     what: 'a source that nobody answers at',
     args: () => flags('--source-uri', `postgresql://u:${canary}@${nobody}/db`),
@@ -361,16 +363,27 @@ function checkpointFile(checkpoint: string): string {
   return `{"checkpoint":${checkpoint},"phase":"full_sync_start","timestamp":"2024-01-01T00:00:00Z"}`
 }
 
-describe.each(['full', 'sync'])('%s refuses', (command) => {
-  test.each(everywhere)('$what', { timeout: patienceMs }, async (refusal) => {
-    const args = [command, 'postgresql', ...refusal.args(), ...(command === 'full' ? ['--emit-checkpoints'] : [])]
-    await refuses(refusal, args)
+describe.each([
+  ['full', '--emit-checkpoints'],
+  ['sync', '--timeout=1s'],
+  ['sync', '--dry-run'],
+])('%s %s refuses', (command, flag) => {
+  test.each(connected)('$what', { timeout: patienceMs }, async (refusal) => {
+    await refuses(refusal, [command, 'postgresql', ...refusal.args(), flag])
+  })
+})
+
+describe('a process of its own, within seconds, refuses', () => {
+  const some = connected.filter(({ code }, index) => connected.findIndex((other) => other.code === code) === index)
+  test.each(some)('$what', { timeout: patienceMs }, async ({ args, ...refusal }) => {
+    const all = ['sync', 'postgresql', ...args()]
+    expectRefusal(refusal, await surrealSync(all, { cwd: directory.path, timeoutMs: patienceMs }))
   })
 })
 
 describe('the command line refuses', () => {
-  test.each(unconnected)('$what', { timeout: patienceMs }, async (refusal) => {
-    await refuses(refusal, refusal.args())
+  test.each(unconnected)('$what', async (refusal) => {
+    expectRefusal(refusal, await surrealSyncHere(refusal.args()))
   })
 
   test.each(files)('a checkpoint file %s', { timeout: patienceMs }, async (what, code, content) => {
@@ -378,51 +391,43 @@ describe('the command line refuses', () => {
     await mkdir(folder)
     await writeFile(join(folder, 'checkpoint_full_sync_start_2024-01-01T00-00-00Z.json'), content)
     const args = ['sync', 'postgresql', ...flags('--checkpoint-dir', folder)]
-    await refuses({ what, args: () => [], code, says: /checkpoint_full_sync_start_2024/ }, args)
+    await refuses({ code, says: /checkpoint_full_sync_start_2024/ }, args)
   })
 
   test('changes that nobody captures', { timeout: patienceMs }, async () => {
     const args = ['incremental', 'postgresql', ...flags('--incremental-from', '0')]
-    await refuses({ what: '', args: () => [], code: 'E_TRIGGER_MISSING', says: /full sync/ }, args)
+    await refuses({ code: 'E_TRIGGER_MISSING', says: /full sync/ }, args)
   })
 
   test('a target that accepts connections and says nothing', { timeout: patienceMs }, async () => {
     await target.pause()
     let ended: Ended
     try {
-      ended = await run(['full', 'postgresql', ...flags()])
+      ended = await surrealSyncHere(['full', 'postgresql', ...flags()])
     } finally {
       await target.resume()
     }
-    expectRefusal({ what: '', args: () => [], code: 'E_UNREACHABLE', exitCode: 4 }, ended)
+    expectRefusal({ code: 'E_UNREACHABLE', exitCode: 4 }, ended)
   })
 })
 
 test('the password of a run that works does not appear either', { timeout: patienceMs }, async () => {
-  const { code, stdout, stderr } = await run([
-    'full',
-    'postgresql',
-    ...flags('--to-namespace', 'fine', '--log-level', 'debug'),
-  ])
+  const args = ['full', 'postgresql', ...flags('--to-namespace', 'fine', '--log-level', 'debug')]
+  const { code, stdout, stderr } = await surrealSyncHere(args)
   expect(code).toBe(0)
   expect(stdout + stderr).not.toContain(new URL(source.url).password)
 })
 
-async function run(args: readonly string[]): Promise<Ended> {
-  return await surrealSync(args, { cwd: directory.path, timeoutMs: patienceMs })
-}
-
-async function refuses(refusal: Refusal, args: readonly string[]): Promise<void> {
-  await writeFile(join(directory.path, 'a file'), '')
+async function refuses(expected: Expected, args: readonly string[]): Promise<void> {
   const before = { source: await observeSource(source.url), target: await observeTarget(target.ws) }
-  const ended = await run(args)
-  expectRefusal(refusal, ended)
+  const ended = await surrealSyncHere(args)
+  expectRefusal(expected, ended)
   const after = { source: await observeSource(source.url), target: await observeTarget(target.ws) }
   expect(after).toEqual(before)
 }
 
 /** At most a line that says what was about to be done, then the sentence and what to do. */
-function expectRefusal({ code, exitCode = 2, says = /./ }: Refusal, { stdout, stderr, ...ended }: Ended): void {
+function expectRefusal({ code, exitCode = 2, says = /./ }: Expected, { stdout, stderr, ...ended }: Ended): void {
   const lines = stderr
     .trimEnd()
     .split('\n')

@@ -79,7 +79,14 @@ describe('COPY from PostgreSQL', () => {
     const chunks = copy(`select pg_sleep(60)`)
     const next = chunks.next()
     next.catch(() => {})
-    await expect.poll(async () => (await other.query('select 1 from pg_stat_activity where pid = $1 and query like $2', [rows[0].pid, 'copy%'])).rowCount, { timeout: 30_000 }).toBe(1)
+    await expect
+      .poll(
+        async () =>
+          (await other.query('select 1 from pg_stat_activity where pid = $1 and query like $2', [rows[0].pid, 'copy%']))
+            .rowCount,
+        { timeout: 30_000 },
+      )
+      .toBe(1)
     await other.query('select pg_terminate_backend($1)', [rows[0].pid])
     await expect(next).rejects.toMatchObject({ code: '57P01' })
   })
@@ -92,7 +99,11 @@ describe('COPY from PostgreSQL', () => {
       break
     }
     await expect(client.query('select 1')).rejects.toThrow()
-    await expect.poll(async () => (await other.query('select 1 from pg_stat_activity where pid = $1', [rows[0].pid])).rowCount, { timeout: 30_000 }).toBe(0)
+    await expect
+      .poll(async () => (await other.query('select 1 from pg_stat_activity where pid = $1', [rows[0].pid])).rowCount, {
+        timeout: 30_000,
+      })
+      .toBe(0)
   })
 
   it('keeps the connection when it is left after everything has arrived', async () => {

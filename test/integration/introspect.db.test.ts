@@ -127,7 +127,9 @@ describe('the selection of tables', () => {
   })
 
   it('says what is named and cannot be had, and which patterns match nothing', async () => {
-    const found = await introspect(client, { tables: ['keyless', 'a_view', 'measured_2024', 'nothing', 'no.*', 'Plain', 'a.b.c'] })
+    const found = await introspect(client, {
+      tables: ['keyless', 'a_view', 'measured_2024', 'nothing', 'no.*', 'Plain', 'a.b.c'],
+    })
     expect(found.tables).toEqual([])
     expect(found.skipped.map(({ label, reason, named }) => [label, reason, named])).toEqual([
       ['public.a_view', 'view', true],
@@ -140,33 +142,57 @@ describe('the selection of tables', () => {
   it('finds tables by oid again', async () => {
     const { oid, fingerprint } = await table('plain')
     const keyless = Number((await client.query(`select 'keyless'::regclass::oid as oid`)).rows[0].oid)
-    expect((await introspectTables(client, [oid, keyless, 1])).map((it) => [it.label, it.fingerprint])).toEqual([['public.plain', fingerprint]])
+    expect((await introspectTables(client, [oid, keyless, 1])).map((it) => [it.label, it.fingerprint])).toEqual([
+      ['public.plain', fingerprint],
+    ])
   })
 })
 
 describe('a table', () => {
   it('has its columns in order, generated ones included and dropped ones not', async () => {
     const plain = await table('plain')
-    expect(plain.columns.map(({ name, attnum, type, sourceType, nullable, select }) => [name, attnum, type.kind, sourceType, nullable, select])).toEqual([
+    expect(
+      plain.columns.map(({ name, attnum, type, sourceType, nullable, select }) => [
+        name,
+        attnum,
+        type.kind,
+        sourceType,
+        nullable,
+        select,
+      ]),
+    ).toEqual([
       ['id', 1, 'integer', 'bigint', false, '"id"'],
       ['name', 3, 'text', 'text', true, '"name"'],
       ['total', 4, 'decimal', 'numeric(12,2)', true, '"total"'],
       ['double', 5, 'decimal', 'numeric', true, '"double"'],
     ])
-    expect(plain).toMatchObject({ relation: '"public"."plain"', partitioned: false, only: true, rowCountEstimate: 1000, owned: true, canSelect: true, canTrigger: true, rowSecurity: false })
+    expect(plain).toMatchObject({
+      relation: '"public"."plain"',
+      partitioned: false,
+      only: true,
+      rowCountEstimate: 1000,
+      owned: true,
+      canSelect: true,
+      canTrigger: true,
+      rowSecurity: false,
+    })
     expect(plain.pages).toBeGreaterThan(1)
     expect(selectList(plain.columns, 't')).toBe('t."id", t."name", t."total", t."double"')
   })
 
   it('may have virtual generated columns', async () => {
     if (version < 180_000) return
-    await client.query('create table computed (id integer primary key, twice integer generated always as (id * 2) virtual); insert into computed values (4)')
+    await client.query(
+      'create table computed (id integer primary key, twice integer generated always as (id * 2) virtual); insert into computed values (4)',
+    )
     expect((await rowsOf(await table('computed')))[0]).toEqual({ id: 4, twice: 8 })
     await client.query('drop table computed')
   })
 
   it('can be read whatever its names', async () => {
-    expect(await rowsOf(await table('"A ""table"".x"'))).toEqual([{ 'a.b': 1, select: 's', ['__proto__']: 'p', é: 'e' }])
+    expect(await rowsOf(await table('"A ""table"".x"'))).toEqual([
+      { 'a.b': 1, select: 's', ['__proto__']: 'p', é: 'e' },
+    ])
   })
 
   it('is read with its partitions, but without its children by inheritance', async () => {
@@ -179,7 +205,9 @@ describe('a table', () => {
 
   it('is described the same whatever the session has in its search path', async () => {
     const before = (await table('types_of_keys')).fingerprint
-    await client.query(`set search_path = hidden, public; create function hidden.eq(text, text) returns boolean language sql as 'select false'; create operator hidden.= (leftarg = text, rightarg = text, function = hidden.eq); create temp table pg_class (oid oid)`)
+    await client.query(
+      `set search_path = hidden, public; create function hidden.eq(text, text) returns boolean language sql as 'select false'; create operator hidden.= (leftarg = text, rightarg = text, function = hidden.eq); create temp table pg_class (oid oid)`,
+    )
     expect((await table('types_of_keys')).fingerprint).toBe(before)
     await client.query('reset search_path; drop operator hidden.= (text, text); drop table pg_temp.pg_class')
   })
@@ -201,7 +229,12 @@ describe('the key of a table', () => {
   })
 
   it('says how to cast and compare, and whether equal means the same text', async () => {
-    const key = (await table('types_of_keys')).key.map(({ name, castType, equality, exactText }) => [name, castType, equality, exactText])
+    const key = (await table('types_of_keys')).key.map(({ name, castType, equality, exactText }) => [
+      name,
+      castType,
+      equality,
+      exactText,
+    ])
     expect(key).toEqual([
       ['i', 'pg_catalog."int4"', 'OPERATOR(pg_catalog.=)', true],
       ['t', 'pg_catalog."text"', 'OPERATOR(pg_catalog.=)', true],
@@ -226,17 +259,30 @@ describe('the key of a table', () => {
 
   it('finds a row by the text of its key, with an empty search path', async () => {
     const { key, relation } = await table('types_of_keys')
-    await client.query(`insert into types_of_keys values (1, 't', 'Case', 'CI', 1.50, 0.1, '\\x00', '00000000-0000-0000-0000-000000000001', 's', 'sad', '2024-01-01', 'bp', 'bq', '{1,2}', '{"a": 1}', '1 day', '[1,5)', 'sv')`)
+    await client.query(
+      `insert into types_of_keys values (1, 't', 'Case', 'CI', 1.50, 0.1, '\\x00', '00000000-0000-0000-0000-000000000001', 's', 'sad', '2024-01-01', 'bp', 'bq', '{1,2}', '{"a": 1}', '1 day', '[1,5)', 'sv')`,
+    )
     await client.query(`set search_path = ''`)
-    const texts = await client.query(`select array[${key.map(({ quoted }) => `pg_catalog.format('%s', ${quoted})`).join(', ')}] as texts from ${relation}`)
-    const matches = key.map(({ quoted, equality, castType }, index) => `${quoted} ${equality} $1::pg_catalog.text[][${index + 1}]::${castType}`.replace('$1::pg_catalog.text[][', '($1::pg_catalog.text[])['))
-    expect((await client.query(`select from ${relation} where ${matches.join(' and ')}`, [texts.rows[0].texts])).rowCount).toBe(1)
+    const texts = await client.query(
+      `select array[${key.map(({ quoted }) => `pg_catalog.format('%s', ${quoted})`).join(', ')}] as texts from ${relation}`,
+    )
+    const matches = key.map(({ quoted, equality, castType }, index) =>
+      `${quoted} ${equality} $1::pg_catalog.text[][${index + 1}]::${castType}`.replace(
+        '$1::pg_catalog.text[][',
+        '($1::pg_catalog.text[])[',
+      ),
+    )
+    expect(
+      (await client.query(`select from ${relation} where ${matches.join(' and ')}`, [texts.rows[0].texts])).rowCount,
+    ).toBe(1)
     await client.query('reset search_path')
   })
 
   it('may be one without overlaps', async () => {
     if (version < 180_000) return
-    await client.query('create extension btree_gist; create table booked (room integer, during tstzrange, primary key (room, during without overlaps))')
+    await client.query(
+      'create extension btree_gist; create table booked (room integer, during tstzrange, primary key (room, during without overlaps))',
+    )
     expect((await table('booked')).key.map(({ name, equality }) => [name, equality])).toEqual([
       ['room', 'OPERATOR(pg_catalog.=)'],
       ['during', 'OPERATOR(pg_catalog.=)'],
@@ -252,7 +298,9 @@ describe('what a role may do', () => {
       grant select on child, plain, sales.orders to ${role}; grant trigger on child to ${role}; grant select (at) on measured to ${role};
       alter table plain enable row level security; revoke usage on schema "Odd.Schema" from public; grant select on all tables in schema "Odd.Schema" to ${role}`)
     await client.query(`set role ${role}`)
-    const found = await introspect(client, { tables: ['parent', 'child', 'plain', 'orders', 'measured', '"Odd.Schema".*'] })
+    const found = await introspect(client, {
+      tables: ['parent', 'child', 'plain', 'orders', 'measured', '"Odd.Schema".*'],
+    })
     await client.query('reset role')
     expect(found.tables.map((it) => [it.label, it.owned, it.canTrigger, it.rowSecurity])).toEqual([
       ['public.child', false, true, false],
@@ -285,7 +333,9 @@ describe('the fingerprint of a table', () => {
     ['alter table watched alter column b set default 1', false, false],
     ['alter table watched rename to watched_too; alter table watched_too rename to watched', false, false],
   ])('after: %s', async (change, structure, fingerprint) => {
-    await client.query('drop table if exists watched; create table watched (a integer, b text, constraint watched_pkey primary key (a)); insert into watched values (1, 1)')
+    await client.query(
+      'drop table if exists watched; create table watched (a integer, b text, constraint watched_pkey primary key (a)); insert into watched values (1, 1)',
+    )
     const before = await table('watched')
     for (const statement of change.split(';')) await client.query(statement)
     const after = await table('watched')
@@ -294,7 +344,9 @@ describe('the fingerprint of a table', () => {
   })
 
   it('changes with an attribute of a composite type, and with partitions', async () => {
-    await client.query('create type pair as (a integer, b integer); create table pairs (id integer primary key, p pair[])')
+    await client.query(
+      'create type pair as (a integer, b integer); create table pairs (id integer primary key, p pair[])',
+    )
     const pairs = await table('pairs')
     await client.query('alter type pair rename attribute b to c')
     expect((await table('pairs')).structure).not.toBe(pairs.structure)

@@ -71,7 +71,7 @@ class ManualClock implements Clock {
 
   /** Ends every wait of this length. */
   fire(delayMs: number): void {
-    for (const [callback, waits] of this.#waiting) {
+    for (const [callback, waits] of [...this.#waiting]) {
       if (waits !== delayMs) continue
       this.#waiting.delete(callback)
       callback()

@@ -8,10 +8,10 @@ import { builtinTypes, extensionTypes } from '../../src/sources/postgres/codecs/
 import { type Codec, wireOf } from '../../src/sources/postgres/codecs/codec.js'
 import { compositeCodec } from '../../src/sources/postgres/codecs/composite.js'
 import { shortestFloat4 } from '../../src/sources/postgres/codecs/float4.js'
-import { multirangeCodec, rangeCodec } from '../../src/sources/postgres/codecs/range.js'
 import { int4Codec } from '../../src/sources/postgres/codecs/number.js'
 import { moneyCodec } from '../../src/sources/postgres/codecs/numeric.js'
 import { parseJson } from '../../src/sources/postgres/codecs/parse-json.js'
+import { multirangeCodec, rangeCodec } from '../../src/sources/postgres/codecs/range.js'
 import { RecordingWriter } from '../support/recording-writer.js'
 
 describe('real', () => {
@@ -42,7 +42,37 @@ describe('real', () => {
 })
 
 describe('a damaged cell', () => {
-  const fixed = ['boolsend', 'int2send', 'int4send', 'int8send', 'oidsend', 'float4send', 'float8send', 'uuid_send', 'date_send', 'time_send', 'timetz_send', 'timestamp_send', 'interval_send', 'inet_send', 'macaddr_send', 'pg_lsn_send', 'xidsend', 'xid8send', 'tidsend', 'charsend', 'point_send', 'box_send', 'circle_send', 'line_send', 'lseg_send', 'numeric_send', 'jsonb_send', 'bit_send', 'poly_send']
+  const fixed = [
+    'boolsend',
+    'int2send',
+    'int4send',
+    'int8send',
+    'oidsend',
+    'float4send',
+    'float8send',
+    'uuid_send',
+    'date_send',
+    'time_send',
+    'timetz_send',
+    'timestamp_send',
+    'interval_send',
+    'inet_send',
+    'macaddr_send',
+    'pg_lsn_send',
+    'xidsend',
+    'xid8send',
+    'tidsend',
+    'charsend',
+    'point_send',
+    'box_send',
+    'circle_send',
+    'line_send',
+    'lseg_send',
+    'numeric_send',
+    'jsonb_send',
+    'bit_send',
+    'poly_send',
+  ]
   const codecs: [string, Codec | undefined][] = [
     ...fixed.map((name): [string, Codec | undefined] => [name, builtinTypes.get(name)?.codec]),
     ['money', moneyCodec(2)],
@@ -58,7 +88,10 @@ describe('a damaged cell', () => {
   it.each(codecs)('of %s is refused, not misread', (_, codec) => {
     const wire = wireOf(Buffer.alloc(40, 0x03))
     for (const length of [0, 3, 37]) {
-      for (const act of [() => codec?.decode(wire, 1, 1 + length), () => codec?.transcode(wire, 1, 1 + length, new RecordingWriter())]) {
+      for (const act of [
+        () => codec?.decode(wire, 1, 1 + length),
+        () => codec?.transcode(wire, 1, 1 + length, new RecordingWriter()),
+      ]) {
         expect(act).toThrowError(expect.objectContaining({ code: 'E_SOURCE_PROTOCOL' }))
       }
     }
@@ -75,8 +108,16 @@ describe('pgvector', () => {
 
   it('is read from its binary formats', () => {
     expect(read('vector', '00030000 3f800000 4048f5c3 bf000000'.replaceAll(' ', ''))).toEqual([1, 3.14, -0.5])
-    expect(read('halfvec', '00050000 3c00 c000 0001 7c00 2e66'.replaceAll(' ', ''))).toEqual([1, -2, shortestFloat4(2 ** -24), Number.POSITIVE_INFINITY, 0.099975586])
-    expect(read('sparsevec', '00000005 00000002 00000000 00000000 00000003 3f800000 40000000'.replaceAll(' ', ''))).toEqual({ dimensions: 5, indices: [1, 4], values: [1, 2] })
+    expect(read('halfvec', '00050000 3c00 c000 0001 7c00 2e66'.replaceAll(' ', ''))).toEqual([
+      1,
+      -2,
+      shortestFloat4(2 ** -24),
+      Number.POSITIVE_INFINITY,
+      0.099975586,
+    ])
+    expect(
+      read('sparsevec', '00000005 00000002 00000000 00000000 00000003 3f800000 40000000'.replaceAll(' ', '')),
+    ).toEqual({ dimensions: 5, indices: [1, 4], values: [1, 2] })
   })
 })
 
@@ -104,9 +145,12 @@ describe('JSON', () => {
     expect(found).toEqual(new Decimal(text))
   })
 
-  it.each(['', '{', '[1,', '{"a" 1}', '{"a":1,}', '"a', '-', 'tru', '1 2', '[1}', '{a:1}', "'a'", '"\\x"'])('refuses %j', (text) => {
-    expect(() => parseJson(text)).toThrow(SyntaxError)
-  })
+  it.each(['', '{', '[1,', '{"a" 1}', '{"a":1,}', '"a', '-', 'tru', '1 2', '[1}', '{a:1}', "'a'", '"\\x"'])(
+    'refuses %j',
+    (text) => {
+      expect(() => parseJson(text)).toThrow(SyntaxError)
+    },
+  )
 
   it('makes objects that inherit nothing', () => {
     const object = parseJson('{"__proto__": {"polluted": 1}, "a": 1, "a": 2}') as { [name: string]: Json }
@@ -134,7 +178,8 @@ describe('dates as text', () => {
         before = text
       }
     }
-    for (let days = -141_428; days < 2_932_896; days += 997) expect(dateText(days)).toBe(new Date(days * 86_400_000).toISOString().replace(/T.*/, ''))
+    for (let days = -141_428; days < 2_932_896; days += 997)
+      expect(dateText(days)).toBe(new Date(days * 86_400_000).toISOString().replace(/T.*/, ''))
   })
 
   it.each([
@@ -153,7 +198,15 @@ describe('dates as text', () => {
     expect(parseTimestamp('2024-01-31')).toEqual({ seconds: 1_706_659_200, nanos: 0 })
     expect(parseTimestamp('2024-01-31 01:00+01')).toEqual({ seconds: 1_706_659_200, nanos: 0 })
     expect(parseTimestamp('2024-01-30T18:30:00.5-05:30')).toEqual({ seconds: 1_706_659_200, nanos: 500_000_000 })
-    for (const wrong of ['', '2024-02-30', '2024-13-01', '2024-01-31T25:00', '2024-01-31T00:00:00.1234567890', 'infinity', '24-01-01']) {
+    for (const wrong of [
+      '',
+      '2024-02-30',
+      '2024-13-01',
+      '2024-01-31T25:00',
+      '2024-01-31T00:00:00.1234567890',
+      'infinity',
+      '24-01-01',
+    ]) {
       expect(parseTimestamp(wrong)).toBeUndefined()
     }
   })
@@ -173,7 +226,8 @@ describe('durations as text', () => {
 
   it('are nothing else', () => {
     expect(parseDuration('P2W')).toEqual({ months: 0, days: 14, micros: 0n })
-    for (const wrong of ['', 'P', 'PT', 'P1', '1D', 'P1DT', 'PT1.1234567S', 'infinity']) expect(parseDuration(wrong)).toBeUndefined()
+    for (const wrong of ['', 'P', 'PT', 'P1', '1D', 'P1DT', 'PT1.1234567S', 'infinity'])
+      expect(parseDuration(wrong)).toBeUndefined()
   })
 })
 

@@ -45,7 +45,10 @@ function message(type: string, body: Buffer = Buffer.alloc(0)): Buffer {
 
 const ready = message('Z', Buffer.from('I'))
 const copyOut = (columns: number, format = 1) =>
-  message('H', Buffer.concat([Buffer.from([format]), int16(columns), ...Array.from({ length: columns }, () => int16(format))]))
+  message(
+    'H',
+    Buffer.concat([Buffer.from([format]), int16(columns), ...Array.from({ length: columns }, () => int16(format))]),
+  )
 const copyData = (bytes: Buffer) => message('d', bytes)
 const copyDone = message('c')
 const complete = (text: string) => message('C', Buffer.from(`${text}\0`))
@@ -61,7 +64,8 @@ const sends =
 
 async function collect(client: pg.Client, options: Partial<CopyOptions> = {}): Promise<CopyRows[]> {
   const chunks: CopyRows[] = []
-  for await (const chunk of copyRows(client, 'copy t to stdout', { rowsMax: 100, bytesMax: 10_000, ...options })) chunks.push(chunk)
+  for await (const chunk of copyRows(client, 'copy t to stdout', { rowsMax: 100, bytesMax: 10_000, ...options }))
+    chunks.push(chunk)
   return chunks
 }
 
@@ -80,7 +84,15 @@ describe('a COPY stream', () => {
 
   it('does not care how rows are spread over messages', async () => {
     const bytes = Buffer.concat([header(), ...rows, trailer])
-    const client = await connect(sends(copyOut(1), ...Array.from(bytes, (byte) => copyData(Buffer.from([byte]))), copyDone, complete('COPY 3'), ready))
+    const client = await connect(
+      sends(
+        copyOut(1),
+        ...Array.from(bytes, (byte) => copyData(Buffer.from([byte]))),
+        copyDone,
+        complete('COPY 3'),
+        ready,
+      ),
+    )
     expect((await collect(client)).map((chunk) => chunk.rowCount)).toEqual([3])
     await client.end()
   })
@@ -92,7 +104,10 @@ describe('a COPY stream', () => {
     ['with another number of rows', sends(...body, copyData(trailer), copyDone, complete('COPY 4'), ready)],
     ['as text', sends(copyOut(1, 0), copyData(Buffer.from('1\n')), copyDone, complete('COPY 1'), ready)],
     ['with another number of columns', sends(copyOut(2), copyData(header()), ...rows.map(copyData))],
-    ['with rows after its trailer', sends(...body, copyData(trailer), copyData(rows[0] ?? trailer), copyDone, complete('COPY 4'), ready)],
+    [
+      'with rows after its trailer',
+      sends(...body, copyData(trailer), copyData(rows[0] ?? trailer), copyDone, complete('COPY 4'), ready),
+    ],
     ['as the rows of a SELECT', sends(message('T', int16(0)), message('D', int16(0)), complete('SELECT 1'), ready)],
     ['as nothing', sends(message('I'), ready)],
     ['as a COPY FROM', sends(message('G', Buffer.from([0, 0, 0])))],

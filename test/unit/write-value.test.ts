@@ -12,7 +12,21 @@ function written(value: unknown, type: LogicalType): string[] {
 }
 
 const text: LogicalType = { kind: 'text' }
-const kinds = ['boolean', 'integer', 'float', 'decimal', 'text', 'bytes', 'uuid', 'date', 'time', 'timestamp', 'interval', 'json', 'geometry'] as const
+const kinds = [
+  'boolean',
+  'integer',
+  'float',
+  'decimal',
+  'text',
+  'bytes',
+  'uuid',
+  'date',
+  'time',
+  'timestamp',
+  'interval',
+  'json',
+  'geometry',
+] as const
 
 describe('writing a value of its column', () => {
   it.each([
@@ -42,10 +56,28 @@ describe('writing a value of its column', () => {
     [new Uint8Array([1, 255]), { kind: 'bytes' }, ['bytes 01ff']],
     [{ kind: 'point', coordinates: [1, 2] }, { kind: 'geometry' }, ['geometry {"kind":"point","coordinates":[1,2]}']],
     [['a', null], { kind: 'array', element: text }, ['array 2', 'text "a"', 'null']],
-    [[['1'], ['2']], { kind: 'array', element: { kind: 'decimal' } }, ['array 2', 'array 1', 'decimal 1', 'array 1', 'decimal 2']],
-    [{ lower: 1, lowerBound: 'inclusive', upper: null, upperBound: 'unbounded' }, { kind: 'range', element: { kind: 'integer' } }, ['range inclusive unbounded', 'integer number 1']],
+    [
+      [['1'], ['2']],
+      { kind: 'array', element: { kind: 'decimal' } },
+      ['array 2', 'array 1', 'decimal 1', 'array 1', 'decimal 2'],
+    ],
+    [
+      { lower: 1, lowerBound: 'inclusive', upper: null, upperBound: 'unbounded' },
+      { kind: 'range', element: { kind: 'integer' } },
+      ['range inclusive unbounded', 'integer number 1'],
+    ],
     ['empty', { kind: 'range', element: text }, ['emptyRange']],
-    [{ a: '1', b: '2' }, { kind: 'object', fields: [{ name: 'b', type: { kind: 'decimal' } }, { name: 'c', type: text }] }, ['object 2', 'name "a"', 'text "1"', 'name "b"', 'decimal 2']],
+    [
+      { a: '1', b: '2' },
+      {
+        kind: 'object',
+        fields: [
+          { name: 'b', type: { kind: 'decimal' } },
+          { name: 'c', type: text },
+        ],
+      },
+      ['object 2', 'name "a"', 'text "1"', 'name "b"', 'decimal 2'],
+    ],
     [{ a: 'x', b: null }, { kind: 'dictionary' }, ['object 2', 'name "a"', 'text "x"', 'name "b"', 'null']],
   ] as [unknown, LogicalType, string[]][])('%o', (value, type, expected) => {
     expect(written(value, type)).toEqual(expected)
@@ -70,9 +102,28 @@ describe('writing a value that does not fit its column', () => {
     expect(written(1, text)).toEqual(['integer number 1'])
   })
 
-  it.each([undefined, Symbol('x'), () => 1, new Date(Number.NaN), Number.NaN, { toJSON: () => { throw new Error('no') } }, new Map(), /x/, Object.create(null), new Array(3), [undefined], { a: undefined }, { a: Symbol('x') }])('never throws: %o', (value) => {
+  it.each([
+    undefined,
+    Symbol('x'),
+    () => 1,
+    new Date(Number.NaN),
+    Number.NaN,
+    {
+      toJSON: () => {
+        throw new Error('no')
+      },
+    },
+    new Map(),
+    /x/,
+    Object.create(null),
+    new Array(3),
+    [undefined],
+    { a: undefined },
+    { a: Symbol('x') },
+  ])('never throws: %o', (value) => {
     for (const kind of kinds) expect(written(value, { kind }).length).toBeGreaterThan(0)
-    for (const kind of ['array', 'range'] as const) expect(written(value, { kind, element: text }).length).toBeGreaterThan(0)
+    for (const kind of ['array', 'range'] as const)
+      expect(written(value, { kind, element: text }).length).toBeGreaterThan(0)
     expect(written(value, { kind: 'object', fields: [] }).length).toBeGreaterThan(0)
     expect(written(value, { kind: 'dictionary' }).length).toBeGreaterThan(0)
   })
@@ -131,9 +182,12 @@ describe('a bare object', () => {
     const object = bareObject()
     expect('toString' in object).toBe(false)
     expect(object.constructor).toBeUndefined()
-    object.__proto__ = 1
-    object.constructor = 2
-    expect(Object.entries(object)).toEqual([['__proto__', 1], ['constructor', 2]])
+    Reflect.set(object, '__proto__', 1)
+    Reflect.set(object, 'constructor', 2)
+    expect(Object.entries(object)).toEqual([
+      ['__proto__', 1],
+      ['constructor', 2],
+    ])
     expect(Object.entries(bareObject())).toEqual([])
   })
 })

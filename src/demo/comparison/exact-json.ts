@@ -11,6 +11,8 @@ export class JsonNumber {
 
 export type ExactJson = null | boolean | string | JsonNumber | readonly ExactJson[] | ReadonlyMap<string, ExactJson>
 
+const plainNumber = /^-?\d+(?:\.\d+)?$/
+const plainString = /^"[^"\\]*"$/
 const token = /"([^"\\]*(?:\\.[^"\\]*)*)"|-?\d[\d.eE+-]*/g
 
 /**
@@ -18,6 +20,8 @@ const token = /"([^"\\]*(?:\\.[^"\\]*)*)"|-?\d[\d.eE+-]*/g
  * built-in parser, which rounds numbers, never sees one.
  */
 export function parseExactJson(text: string): ExactJson {
+  if (plainNumber.test(text)) return new JsonNumber(text)
+  if (plainString.test(text)) return text.slice(1, -1)
   const marked = text.replace(token, (found, string: string | undefined) =>
     string === undefined ? `"n${found}"` : `"s${string}"`,
   )

@@ -23,7 +23,8 @@ export interface AuditPage {
   readonly drained: boolean
 }
 
-const columns = 'c.sequence_id, c.table_id, c.operation, c.row_id, pg_catalog.floor(extract(epoch from c.changed_at) * 1000)'
+const columns =
+  'c.sequence_id, c.table_id, c.operation, c.row_id, pg_catalog.floor(extract(epoch from c.changed_at) * 1000)'
 const gapRanges = 'rows from (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) as g(low, high)'
 
 /** The tables that the next page names. Reads at most as many rows as the page will. */
@@ -35,7 +36,9 @@ export async function peekTables(
 ): Promise<ReadonlySet<number>> {
   const fresh = `select c.table_id from ${changes} c where c.sequence_id > $1 order by c.sequence_id limit $2`
   const doing = 'looking for changes'
-  const rows = [...(await session.rows(doing, `select distinct table_id from (${fresh}) p`, [tracker.highest, rowsMax]))]
+  const rows = [
+    ...(await session.rows(doing, `select distinct table_id from (${fresh}) p`, [tracker.highest, rowsMax])),
+  ]
   if (tracker.gaps.length > 0) {
     const late = `select distinct c.table_id from ${gapRanges} join ${changes} c on c.sequence_id between g.low and g.high`
     rows.push(...(await session.rows(doing, late, ranges(tracker))))

@@ -1,23 +1,40 @@
 /** What is installed in the source now, compared with what should be. Reads the catalog only. */
-import { type AuditNames, captureBody, captureTrigger, truncateTrigger } from './schema.sql.js'
+import { captureBody, captureName, type TriggerLevel } from './capture-function.js'
+import { type TriggerForm, triggerForms } from './capture-triggers.js'
 import type { PostgresTable } from './postgres-table.js'
-import type { Session } from './session.js'
+import type { AuditNames } from './schema.sql.js'
+import type { Session, TextRow } from './session.js'
 
-/** One trigger that a table (or a partition of it) must have. */
+/** A table or one of its partitions, and what this role may do there. */
+export interface CapturedRelation {
+  readonly oid: number
+  /** Quoted and qualified. */
+  readonly name: string
+  readonly owned: boolean
+  readonly canTrigger: boolean
+}
+
+/** One trigger that a table or a partition of it must have. */
 export interface TriggerState {
-  /** The table or partition, quoted. */
-  readonly relation: string
-  /** It is a partition, which gets row triggers through its root. */
-  readonly partition: boolean
-  readonly trigger: string
+  readonly relation: CapturedRelation
+  readonly form: TriggerForm
+  /** It comes from the root's by itself. */
+  readonly cloned: boolean
   /** `disabled`: there, but it does not fire for every writer that it should fire for. */
   readonly state: 'right' | 'disabled' | 'missing'
+  /** It does not fire for sessions that apply replication, because this role may not arrange for that. */
+  readonly ordinary: boolean
 }
 
 export interface CaptureState {
   readonly table: PostgresTable
+  readonly level: TriggerLevel
   readonly function: 'right' | 'different' | 'missing'
+  /** The role that owns the function, and as which it runs. */
+  readonly definer: string | undefined
   readonly triggers: readonly TriggerState[]
+  /** Triggers that no longer belong where they are: of another level, on detached partitions, of a table's time alone. */
+  readonly surplus: readonly { readonly relation: string; readonly trigger: string; readonly owned: boolean }[]
 }
 
 /** Everything about this table is as it should be. */
@@ -30,65 +47,145 @@ export function isCapturing(state: CaptureState): boolean {
   return state.function !== 'missing' && state.triggers.every((trigger) => trigger.state === 'right')
 }
 
+/** Foreign partitions have no triggers of ours: nobody would see what happens on the other server. */
 const relationsSql = `
-select r.root, c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname)
+select r.root, c.oid, pg_catalog.format('%I.%I', n.nspname, c.relname), pg_catalog.pg_has_role(c.relowner, 'USAGE'),
+  pg_catalog.has_table_privilege(c.oid, 'TRIGGER'),
+  not c.relispartition and c.relkind = 'r' and exists (select from pg_catalog.pg_inherits i where c.oid in (i.inhrelid, i.inhparent))
 from (
-  select o.root, coalesce(t.relid::oid, o.root) as relid
-  from pg_catalog.unnest($1::oid[]) as o(root)
+  select o.root, coalesce(t.relid::pg_catalog.oid, o.root) as relid
+  from pg_catalog.unnest($1::pg_catalog.oid[]) as o(root)
   left join lateral pg_catalog.pg_partition_tree(o.root) t on true
 ) r
 join pg_catalog.pg_class c on c.oid = r.relid
-join pg_catalog.pg_namespace n on n.oid = c.relnamespace`
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p')`
 
 const triggersSql = `
-select t.tgrelid, t.tgname, t.tgenabled, t.tgtype, p.proname
+select t.tgrelid, t.tgname, t.tgenabled, t.tgtype, p.proname, t.tgparentid <> 0, coalesce(t.tgoldtable, ''), coalesce(t.tgnewtable, ''),
+  t.tgqual is null and t.tgattr = ''::pg_catalog.int2vector and t.tgnargs = 0,
+  pg_catalog.format('%I.%I', rn.nspname, r.relname), pg_catalog.pg_has_role(r.relowner, 'USAGE')
 from pg_catalog.pg_trigger t
 join pg_catalog.pg_proc p on p.oid = t.tgfoid
 join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-where t.tgrelid = any($1::oid[]) and t.tgname = any($2::name[]) and n.nspname = $3`
+join pg_catalog.pg_class r on r.oid = t.tgrelid
+join pg_catalog.pg_namespace rn on rn.oid = r.relnamespace
+where n.nspname = $3 and p.proname ~ '^surreal_sync_capture_' and (t.tgrelid = any($1::pg_catalog.oid[]) or p.proname = any($2::pg_catalog.name[]))`
 
 const functionsSql = `
-select p.proname, p.prosrc, p.prosecdef, coalesce(pg_catalog.array_to_string(p.proconfig, E'\\n'), '')
+select p.proname, p.prosrc, p.prosecdef, coalesce(pg_catalog.array_to_string(p.proconfig, E'\\n'), ''),
+  pg_catalog.pg_get_userbyid(p.proowner)
 from pg_catalog.pg_proc p
 join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-where n.nspname = $1 and p.proname = any($2::name[]) and p.pronargs = 0`
+where n.nspname = $1 and p.proname = any($2::pg_catalog.name[]) and p.pronargs = 0`
 
-/** `pg_trigger.tgtype` of the two triggers: for each row after insert, delete, update; for each statement after truncate. */
-const triggerTypes: Readonly<Record<string, string>> = { [captureTrigger]: '29', [truncateTrigger]: '32' }
+interface Relation extends CapturedRelation {
+  readonly root: number
+  readonly inherits: boolean
+}
+
+interface InstalledTrigger {
+  readonly relation: number
+  readonly relationName: string
+  readonly owned: boolean
+  readonly name: string
+  readonly enabled: string
+  readonly routine: string
+  readonly cloned: boolean
+  /** What must be equal to {@link formText}; undefined if there is more to it. */
+  readonly form: string | undefined
+}
 
 /** Reads the state of each table, in the given order. */
 export async function readCaptureStates(
   session: Session,
   tables: readonly PostgresTable[],
-  auditSchema: string,
-  names: AuditNames,
+  options: { readonly auditSchema: string; readonly names: AuditNames; readonly level: TriggerLevel },
 ): Promise<readonly CaptureState[]> {
+  const { auditSchema, names, level } = options
   const doing = 'reading triggers from the catalog'
-  const functionNames = tables.map(({ oid }) => `surreal_sync_capture_${oid}`)
-  const relations = await session.rows(doing, relationsSql, [tables.map(({ oid }) => oid)])
-  const relationIds = relations.map(([, oid]) => oid)
-  const triggers = await session.rows(doing, triggersSql, [relationIds, Object.keys(triggerTypes), auditSchema])
-  const functions = await session.rows(doing, functionsSql, [auditSchema, functionNames])
-  const byRelation = new Map(triggers.map(([relation, name, enabled, type, routine]) => [`${relation} ${name}`, { enabled, type, routine }]))
-  const byName = new Map(functions.map(([name, body, definer, settings]) => [name, { body, definer, settings }]))
+  const routines = tables.map(({ oid }) => captureName(oid))
+  const relations = (await session.rows(doing, relationsSql, [tables.map(({ oid }) => oid)])).map(relationOf)
+  const found = await session.rows(doing, triggersSql, [relations.map(({ oid }) => oid), routines, auditSchema])
+  const functions = await session.rows(doing, functionsSql, [auditSchema, routines])
+  const triggers = found.map(triggerOf)
   return tables.map((table) => {
-    const routine = `surreal_sync_capture_${table.oid}`
-    const found = byName.get(routine)
-    const wanted = captureBody(names, table)
-    const right = found?.body === wanted.body && found.definer === 't' && found.settings === wanted.settings.join('\n')
-    const own = relations.filter(([root]) => Number(root) === table.oid)
+    const own = relations.filter(({ root }) => root === table.oid)
+    const inherits = own.some((relation) => relation.inherits)
+    const tableLevel = inherits ? 'row' : level
     return {
       table,
-      function: found === undefined ? 'missing' : right ? 'right' : 'different',
-      triggers: own.flatMap(([, oid, relation]) =>
-        Object.entries(triggerTypes).map(([trigger, type]): TriggerState => {
-          const installed = byRelation.get(`${oid} ${trigger}`)
-          const same = installed?.type === type && installed.routine === routine
-          const fires = installed?.enabled === 'A' || (!table.owned && installed?.enabled === 'O')
-          const partition = Number(oid) !== table.oid
-          return { relation: relation ?? '', partition, trigger, state: !same ? 'missing' : fires ? 'right' : 'disabled' }
-        }),
+      level: tableLevel,
+      ...functionState(
+        functions.find(([name]) => name === captureName(table.oid)),
+        captureBody(names, table, tableLevel),
       ),
+      ...triggerStates(table, own, triggerForms(table.oid, tableLevel), triggers),
     }
   })
+}
+
+function functionState(
+  installed: TextRow | undefined,
+  wanted: ReturnType<typeof captureBody>,
+): Pick<CaptureState, 'function' | 'definer'> {
+  if (installed === undefined) return { function: 'missing', definer: undefined }
+  const [, body, definer, settings, owner] = installed
+  const right = body === wanted.body && definer === 't' && settings === wanted.settings.join('\n')
+  return { function: right ? 'right' : 'different', definer: owner ?? undefined }
+}
+
+function triggerStates(
+  table: PostgresTable,
+  relations: readonly Relation[],
+  forms: readonly TriggerForm[],
+  installed: readonly InstalledTrigger[],
+): Pick<CaptureState, 'triggers' | 'surplus'> {
+  const routine = captureName(table.oid)
+  const oids = new Set(relations.map(({ oid }) => oid))
+  const mine = installed.filter((trigger) => trigger.routine === routine || oids.has(trigger.relation))
+  const used = new Set<InstalledTrigger>()
+  const triggers = relations.flatMap((relation) =>
+    forms.map((form): TriggerState => {
+      const same = mine.find((it) => it.relation === relation.oid && it.name === form.name && it.routine === routine)
+      if (same !== undefined) used.add(same)
+      const cloned = form.cloned && relation.oid !== table.oid
+      const fires = same?.enabled === 'A' || (!relation.owned && same?.enabled === 'O')
+      const state = same?.form !== formText(form) ? 'missing' : fires ? 'right' : 'disabled'
+      return { relation, form, cloned, state, ordinary: same?.enabled === 'O' }
+    }),
+  )
+  const surplus = mine
+    .filter((trigger) => !used.has(trigger) && !trigger.cloned)
+    .map(({ relationName, name, owned }) => ({ relation: relationName, trigger: name, owned }))
+  return { triggers, surplus }
+}
+
+function formText({ type, oldTable, newTable }: TriggerForm): string {
+  return [type, oldTable, newTable].join()
+}
+
+function relationOf([root, oid, name, owned, canTrigger, inherits]: TextRow): Relation {
+  return {
+    root: Number(root),
+    oid: Number(oid),
+    name: name ?? '',
+    owned: owned === 't',
+    canTrigger: canTrigger === 't',
+    inherits: inherits === 't',
+  }
+}
+
+function triggerOf(row: TextRow): InstalledTrigger {
+  const [relation, name, enabled, type, routine, cloned, oldTable, newTable, plain, relationName, owned] = row
+  return {
+    relation: Number(relation),
+    relationName: relationName ?? '',
+    owned: owned === 't',
+    name: name ?? '',
+    enabled: enabled ?? '',
+    routine: routine ?? '',
+    cloned: cloned === 't',
+    form: plain === 't' ? [type, oldTable, newTable].join() : undefined,
+  }
 }

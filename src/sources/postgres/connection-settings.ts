@@ -6,7 +6,13 @@ import { SyncError } from '../../core/errors.js'
 /** How to encrypt, in the order in which it is tried. `plain` is no TLS. */
 export type TlsAttempt =
   | { readonly kind: 'plain'; readonly warn: boolean }
-  | { readonly kind: 'tls'; readonly ca?: string; readonly cert?: string; readonly key?: string; readonly verify: 'none' | 'chain' | 'full' }
+  | {
+      readonly kind: 'tls'
+      readonly ca?: string
+      readonly cert?: string
+      readonly key?: string
+      readonly verify: 'none' | 'chain' | 'full'
+    }
 
 export interface ConnectionSettings {
   /** A host name, an address, or the directory of a Unix socket. */
@@ -37,22 +43,32 @@ const knownParameters = new Set([
  * PGDATABASE, PGPASSWORD and PGSSLMODE. See https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
  * @throws SyncError `E_CONFIG`
  */
-export function parseConnection(text: string, overrides: ConnectionOverrides = {}, environment = process.env): ConnectionSettings {
+export function parseConnection(
+  text: string,
+  overrides: ConnectionOverrides = {},
+  environment = process.env,
+): ConnectionSettings {
   const url = parseUrl(text)
   for (const name of url.searchParams.keys()) {
     if (!knownParameters.has(name)) throw invalid(`has the parameter ${name}, which is not supported`)
   }
   const parameter = (name: string) => url.searchParams.get(name) ?? undefined
-  const host = parameter('host') ?? (decodeURIComponent(url.hostname).replace(/^\[|\]$/g, '') || (environment['PGHOST'] ?? 'localhost'))
+  const host =
+    parameter('host') ??
+    (decodeURIComponent(url.hostname).replace(/^\[|\]$/g, '') || (environment['PGHOST'] ?? 'localhost'))
   const port = Number(url.port || (parameter('port') ?? environment['PGPORT'] ?? 5432))
-  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw invalid('has a port that is not a number from 1 to 65535')
+  if (!Number.isInteger(port) || port < 1 || port > 65_535)
+    throw invalid('has a port that is not a number from 1 to 65535')
   const mode = parameter('sslmode') ?? environment['PGSSLMODE']
   return {
     host,
     port,
-    database: overrides.database ?? (decodeURIComponent(url.pathname.slice(1)) || (parameter('dbname') ?? environment['PGDATABASE'])),
+    database:
+      overrides.database ??
+      (decodeURIComponent(url.pathname.slice(1)) || (parameter('dbname') ?? environment['PGDATABASE'])),
     user: overrides.user ?? (decodeURIComponent(url.username) || (parameter('user') ?? environment['PGUSER'])),
-    password: overrides.password ?? (decodeURIComponent(url.password) || (parameter('password') ?? environment['PGPASSWORD'])),
+    password:
+      overrides.password ?? (decodeURIComponent(url.password) || (parameter('password') ?? environment['PGPASSWORD'])),
     tls: host.startsWith('/') ? [{ kind: 'plain', warn: false }] : tlsAttempts(mode, host, parameter),
     channelBinding: ['prefer', 'require'].includes(parameter('channel_binding') ?? ''),
   }
@@ -68,7 +84,11 @@ function parseUrl(text: string): URL {
   }
 }
 
-function tlsAttempts(mode: string | undefined, host: string, parameter: (name: string) => string | undefined): readonly TlsAttempt[] {
+function tlsAttempts(
+  mode: string | undefined,
+  host: string,
+  parameter: (name: string) => string | undefined,
+): readonly TlsAttempt[] {
   const files = { ca: file(parameter('sslrootcert')), cert: file(parameter('sslcert')), key: file(parameter('sslkey')) }
   const tls = (verify: 'none' | 'chain' | 'full'): TlsAttempt => ({ kind: 'tls', verify, ...files })
   const plain: TlsAttempt = { kind: 'plain', warn: false }

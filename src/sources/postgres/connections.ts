@@ -17,18 +17,24 @@ const limits = { idleMax: 3, connectMsMax: 10_000, keepAliveMs: 10_000 }
 export class Connections {
   readonly #settings: ConnectionSettings
   readonly #warn: (warning: SyncWarning) => void
+  readonly #lockTimeoutMs: number | undefined
   readonly #idle: pg.Client[] = []
   #attempt: TlsAttempt | undefined
 
-  constructor(settings: ConnectionSettings, warn: (warning: SyncWarning) => void) {
+  constructor(
+    settings: ConnectionSettings,
+    warn: (warning: SyncWarning) => void,
+    options: { readonly lockTimeoutMs?: number } = {},
+  ) {
     this.#settings = settings
+    this.#lockTimeoutMs = options.lockTimeoutMs
     this.#warn = warn
   }
 
   /** A session of its own until it is released. @throws SyncError */
   async session(): Promise<Session> {
     const client = this.#idle.pop() ?? (await this.#connect())
-    return new Session(client, (broken) => this.#release(client, broken))
+    return new Session(client, (broken) => this.#release(client, broken), this.#lockTimeoutMs)
   }
 
   /** Runs work with a session. A session whose work failed is not used again. */
@@ -109,10 +115,14 @@ export class Connections {
   #connectError(error: unknown): SyncError {
     const { host, port } = this.#settings
     if (isAboutTls(error)) {
-      return new SyncError('E_TLS', `PostgreSQL at ${host}:${port} and this client do not agree on TLS: ${error instanceof Error ? error.message : 'unknown failure'}`, {
-        hint: 'Say sslmode=disable, require, verify-ca or verify-full in the connection string, with sslrootcert for a private authority.',
-        cause: error,
-      })
+      return new SyncError(
+        'E_TLS',
+        `PostgreSQL at ${host}:${port} and this client do not agree on TLS: ${error instanceof Error ? error.message : 'unknown failure'}`,
+        {
+          hint: 'Say sslmode=disable, require, verify-ca or verify-full in the connection string, with sslrootcert for a private authority.',
+          cause: error,
+        },
+      )
     }
     return sourceError(error, `connecting to ${host}:${port}`)
   }
@@ -131,7 +141,10 @@ function isAboutTls(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   if (/server does not support SSL/.test(error.message)) return true
   const code: unknown = Reflect.get(error, 'code')
-  return typeof code === 'string' && /^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|ERR_TLS|ERR_SSL|HOSTNAME_MISMATCH)/.test(code)
+  return (
+    typeof code === 'string' &&
+    /^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|ERR_TLS|ERR_SSL|HOSTNAME_MISMATCH)/.test(code)
+  )
 }
 
 function tlsOptions({ ca, cert, key, verify }: Extract<TlsAttempt, { kind: 'tls' }>): ConnectionOptions {

@@ -61,6 +61,8 @@ function classify(error: unknown): SyncErrorCode {
   const message = error instanceof Error ? error.message : ''
   if (isState(error)) {
     if (/row-level security/.test(message)) return 'E_RLS_FILTERED'
+    // Two that grant on one object at once: PostgreSQL has no code of its own for it.
+    if (code === 'XX000' && /tuple concurrently/.test(message)) return 'E_BUSY'
     return byState[code] ?? byState[code.slice(0, 2)] ?? 'E_SOURCE'
   }
   if (/^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|ERR_TLS|ERR_SSL|HOSTNAME_MISMATCH)/.test(code)) return 'E_TLS'
@@ -68,7 +70,8 @@ function classify(error: unknown): SyncErrorCode {
   if (/timeout expired|timeout exceeded/.test(message)) return 'E_UNREACHABLE'
   const known = bySystemCode[code]
   if (known !== undefined) return known
-  if (/Connection terminated|not queryable|client was closed|has encountered a connection error/i.test(message)) return 'E_CONNECTION_LOST'
+  if (/Connection terminated|not queryable|client was closed|has encountered a connection error/i.test(message))
+    return 'E_CONNECTION_LOST'
   return 'E_SOURCE'
 }
 
@@ -80,7 +83,8 @@ function isState(error: unknown): boolean {
 function publicMessage(error: unknown): string {
   const code = stringField(error, 'code')
   if (isState(error) && code !== undefined) {
-    const message = error instanceof Error && harmlessClasses.has(code.slice(0, 2)) ? `${error.message} ` : 'the statement failed '
+    const message =
+      error instanceof Error && harmlessClasses.has(code.slice(0, 2)) ? `${error.message} ` : 'the statement failed '
     return `${message}(SQLSTATE ${code})`
   }
   if (error instanceof AggregateError && error.message === '') return error.errors.map(publicMessage).join('; ')

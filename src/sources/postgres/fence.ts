@@ -55,7 +55,11 @@ export async function currentSequence(
     if (now - startedAt > limits.waitMsMax) return await lowestSafe(session, names, options.warn)
     if (now - warnedAt > limits.warnMs) {
       warnedAt = now
-      options.warn({ code: 'waiting_for_writers', message: 'Waiting for transactions that write to replicated tables to end', count: holders.size })
+      options.warn({
+        code: 'waiting_for_writers',
+        message: 'Waiting for transactions that write to replicated tables to end',
+        count: holders.size,
+      })
     }
     await sleep(limits.pollMs, undefined, { signal: options.signal })
     const present = await lockHolders(session, names)
@@ -65,7 +69,10 @@ export async function currentSequence(
 }
 
 async function lowestSafe(session: Session, names: AuditNames, warn: (warning: SyncWarning) => void): Promise<number> {
-  warn({ code: 'long_writer', message: 'A transaction has been writing for more than a minute: starting from the oldest change kept' })
+  warn({
+    code: 'long_writer',
+    message: 'A transaction has been writing for more than a minute: starting from the oldest change kept',
+  })
   return (await prunedTo(session, names)) ?? 0
 }
 

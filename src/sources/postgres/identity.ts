@@ -19,13 +19,22 @@ export async function readIdentity(session: Session): Promise<SourceIdentity> {
   const [recovering, version, database, mayIdentify] = row ?? []
   refuseOld(Number(version))
   if (recovering === 't') {
-    throw new SyncError('E_SOURCE_IDENTITY', 'The PostgreSQL server is a standby: changes can only be read from the primary', {
-      hint: 'Connect to the primary.',
-    })
+    throw new SyncError(
+      'E_SOURCE_IDENTITY',
+      'The PostgreSQL server is a standby: changes can only be read from the primary',
+      {
+        hint: 'Connect to the primary.',
+      },
+    )
   }
-  const [system] = mayIdentify === 't' ? await session.rows(doing, 'select system_identifier from pg_catalog.pg_control_system()') : []
+  const [system] =
+    mayIdentify === 't' ? await session.rows(doing, 'select system_identifier from pg_catalog.pg_control_system()') : []
   const [file] = await session.rows(doing, timelineSql)
-  return { system: system?.[0] ?? null, database: Number(database), timeline: Number.parseInt(file?.[0]?.slice(0, 8) ?? '', 16) }
+  return {
+    system: system?.[0] ?? null,
+    database: Number(database),
+    timeline: Number.parseInt(file?.[0]?.slice(0, 8) ?? '', 16),
+  }
 }
 
 function refuseOld(version: number): void {
@@ -34,7 +43,12 @@ function refuseOld(version: number): void {
 }
 
 /** Refuses to go on from a position that this server does not have. Never skips silently. @throws SyncError */
-export async function verifyPosition(session: Session, names: AuditNames, position: AuditPosition, now: SourceIdentity): Promise<void> {
+export async function verifyPosition(
+  session: Session,
+  names: AuditNames,
+  position: AuditPosition,
+  now: SourceIdentity,
+): Promise<void> {
   const { identity, sequence, highest } = position
   const again = 'Run a full sync again.'
   if (identity !== undefined) {
@@ -45,17 +59,29 @@ export async function verifyPosition(session: Session, names: AuditNames, positi
       })
     }
     if (identity.timeline !== now.timeline) {
-      throw new SyncError('E_SOURCE_REWOUND', 'PostgreSQL was restored or failed over since the checkpoint: changes may be missing', { hint: again })
+      throw new SyncError(
+        'E_SOURCE_REWOUND',
+        'PostgreSQL was restored or failed over since the checkpoint: changes may be missing',
+        { hint: again },
+      )
     }
   }
   const last = await lastSequence(session, names)
   if (last < Math.max(sequence, highest)) {
-    throw new SyncError('E_SOURCE_REWOUND', `The checkpoint ${publicText(position)} is ahead of the source, which has only come to ${last}`, {
-      hint: `The audit table was recreated or PostgreSQL was restored. ${again}`,
-    })
+    throw new SyncError(
+      'E_SOURCE_REWOUND',
+      `The checkpoint ${publicText(position)} is ahead of the source, which has only come to ${last}`,
+      {
+        hint: `The audit table was recreated or PostgreSQL was restored. ${again}`,
+      },
+    )
   }
   const pruned = await prunedTo(session, names)
   if (pruned !== undefined && pruned > sequence) {
-    throw new SyncError('E_AUDIT_HOLE', `Changes after ${publicText(position)} have been removed from the audit table, up to ${pruned}`, { hint: again })
+    throw new SyncError(
+      'E_AUDIT_HOLE',
+      `Changes after ${publicText(position)} have been removed from the audit table, up to ${pruned}`,
+      { hint: again },
+    )
   }
 }

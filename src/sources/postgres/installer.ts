@@ -1,73 +1,67 @@
-/** Installs and removes what captures changes. Touches nothing that is already right. */
-import { setTimeout as sleep } from 'node:timers/promises'
+/** Installs what captures changes. Touches nothing that is already right. */
 import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
-import { type CaptureState, isCaptured, readCaptureStates } from './capture-state.js'
+import { type AuditState, completeAuditSchema, readAuditState } from './audit-schema.js'
+import { captureFunction, createCapture, type TriggerLevel } from './capture-function.js'
+import { type CaptureState, isCaptured, readCaptureStates, type TriggerState } from './capture-state.js'
+import { createTrigger, enableAlways } from './capture-triggers.js'
 import type { Connections } from './connections.js'
+import { revokeFunction } from './default-rights.js'
+import { Definer } from './definer.js'
+import { changeUnderLocks, installLock, lockRelations } from './lock-retry.js'
 import type { PostgresTable } from './postgres-table.js'
-import { type AuditNames, auditNames, auditTables, captureTrigger, createCapture, createTrigger } from './schema.sql.js'
+import { type AuditNames, auditNames } from './schema.sql.js'
 import type { Session } from './session.js'
 
-const limits = { lockAttemptsMax: 10, lockDelayMs: 250 }
-
-/** Serialises installers; transaction-scoped. The key is the text `surreal-sync install` hashed. */
-const installLock = `select pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('surreal-sync install', 0))`
-
-const auditSql = `
-select a.attname from pg_catalog.pg_attribute a
-where a.attrelid = pg_catalog.to_regclass($1) and a.attnum > 0 and not a.attisdropped`
+export interface InstallOptions {
+  readonly signal?: AbortSignal
+  /** How often to try while others hold locks. */
+  readonly attemptsMax?: number
+}
 
 const rightsSql = `
 select pg_catalog.has_schema_privilege(n.oid, 'create'), current_user
 from pg_catalog.pg_namespace n where n.nspname = $1`
 
-const sequenceSql = `
-select s.seqcache, s.seqincrement, s.seqcycle
-from pg_catalog.pg_sequence s
-where s.seqrelid = pg_catalog.pg_get_serial_sequence($1, 'sequence_id')::pg_catalog.regclass`
-
 export class Installer {
   readonly #connections: Connections
   readonly #auditSchema: string
   readonly #names: AuditNames
+  readonly #level: TriggerLevel
   readonly #warn: (warning: SyncWarning) => void
 
-  constructor(connections: Connections, auditSchema: string, warn: (warning: SyncWarning) => void) {
+  constructor(
+    connections: Connections,
+    auditSchema: string,
+    warn: (warning: SyncWarning) => void,
+    level: TriggerLevel = 'row',
+  ) {
     this.#connections = connections
     this.#auditSchema = auditSchema
     this.#names = auditNames(auditSchema)
+    this.#level = level
     this.#warn = warn
   }
 
   /** What is installed for these tables. */
   states(session: Session, tables: readonly PostgresTable[]): Promise<readonly CaptureState[]> {
-    return readCaptureStates(session, tables, this.#auditSchema, this.#names)
+    return readCaptureStates(session, tables, {
+      auditSchema: this.#auditSchema,
+      names: this.#names,
+      level: this.#level,
+    })
   }
 
   /** Whether the audit table is there. @throws SyncError if it is not one of this product's or its sequence is unsafe */
   async hasAuditTable(session: Session): Promise<boolean> {
-    const doing = 'looking at the audit table'
-    const columns = (await session.rows(doing, auditSql, [this.#names.changes])).map(([name]) => name)
-    if (columns.length === 0) return false
-    if (!columns.includes('table_id')) {
-      throw new SyncError('E_CONFIG', `The table ${this.#names.changes} was not made by this release`, {
-        hint: 'Remove the triggers, functions and the table of the other tool first, or choose another audit schema.',
-      })
-    }
-    const [sequence] = await session.rows(doing, sequenceSql, [this.#names.changes])
-    if (sequence?.join() !== '1,1,f') {
-      throw new SyncError('E_CONFIG', `The sequence of ${this.#names.changes} does not count 1, 2, 3 without a cache`, {
-        hint: `Run: alter table ${this.#names.changes} alter sequence_id set cache 1 set increment by 1 set no cycle`,
-      })
-    }
-    return true
+    return (await readAuditState(session, this.#names)).relation !== undefined
   }
 
   /** Finds out whether this role may install what is missing. Changes nothing. @throws SyncError `E_RIGHTS` */
   async check(session: Session, tables: readonly PostgresTable[]): Promise<void> {
     const wanting = (await this.states(session, tables)).filter((state) => !isCaptured(state))
-    const complete = await this.hasAuditTable(session)
-    if (complete && wanting.length === 0) return
+    const audit = await readAuditState(session, this.#names)
+    if (isUsable(audit) && wanting.length === 0) return
     const [rights] = await session.rows('looking at rights', rightsSql, [this.#auditSchema])
     if (rights === undefined) {
       throw new SyncError('E_CONFIG', `The schema ${this.#names.schema} for the audit table does not exist`, {
@@ -75,77 +69,155 @@ export class Installer {
       })
     }
     const [mayCreate, role] = rights
-    if (mayCreate !== 't') {
-      throw new SyncError('E_RIGHTS', `The role ${role} may not create the audit table in schema ${this.#names.schema}`, {
+    this.#checkAudit(audit, role ?? '')
+    const creates = audit.relation === undefined || wanting.some((state) => state.function !== 'right')
+    if (creates && mayCreate !== 't') {
+      throw new SyncError('E_RIGHTS', `The role ${role} may not create in schema ${this.#names.schema}`, {
         hint: `Run as its owner: grant create on schema ${this.#names.schema} to ${role}`,
       })
     }
-    const refused = wanting.find(({ table }) => !table.owned && !table.canTrigger)?.table
-    if (refused !== undefined) {
-      throw new SyncError('E_RIGHTS', `The role ${role} may not create triggers on ${refused.label}`, {
-        table: refused.label,
-        hint: `Run as its owner: grant trigger on table ${refused.relation} to ${role}`,
-      })
-    }
+    for (const state of wanting) checkTriggers(state, role ?? '')
   }
 
   /** Makes every later change of these tables reach the audit table. Safe when two run at once. */
-  async install(tables: readonly PostgresTable[], signal?: AbortSignal): Promise<void> {
+  async install(tables: readonly PostgresTable[], options: InstallOptions = {}): Promise<void> {
     await this.#connections.use(async (session) => {
-      if (await session.within('look', () => this.hasAuditTable(session))) return
-      await this.#locking(signal, 'the audit table', () =>
-        session.within('change', () => session.run('creating the audit table', `${installLock}; ${auditTables(this.#names)}`)),
-        session,
-      )
+      await session.within('look', () => this.check(session, tables))
+      await this.#installSchema(session, options)
+      const { found, states } = await session.within('look', async () => ({
+        found: await Definer.find(session, this.#names, this.#auditSchema),
+        states: await this.states(session, tables),
+      }))
+      const definer = found?.ready ? found : undefined
+      for (const state of states) {
+        if (!isDone(state, definer)) await this.#installTable(session, state.table, definer, options)
+      }
+      this.#warnOrdinary(await session.within('look', () => this.states(session, tables)))
     })
-    const states = await this.#connections.use((session) => session.within('look', () => this.states(session, tables)))
-    for (const { table } of states.filter((state) => !isCaptured(state))) await this.#installTable(table, signal)
   }
 
-  async #installTable(table: PostgresTable, signal: AbortSignal | undefined): Promise<void> {
-    await this.#connections.use((session) =>
-      this.#locking(signal, table.label, () => session.within('change', () => this.#completeTable(session, table)), session),
-    )
-    if (table.owned) return
-    this.#warn({
-      code: 'triggers_not_always',
-      table: table.label,
-      message: `The triggers on ${table.label} do not fire for replicated writes (session_replication_role = replica): only its owner may set that`,
+  async #installSchema(session: Session, { signal, attemptsMax }: InstallOptions): Promise<void> {
+    const isReady = async () => {
+      const state = await readAuditState(session, this.#names)
+      if (!isUsable(state)) return false
+      const definer = await Definer.find(session, this.#names, this.#auditSchema)
+      return definer === undefined || definer.ready
+    }
+    if (await session.within('look', isReady)) return
+    const retry = { signal, attemptsMax, what: 'the audit table', warn: this.#warn }
+    await changeUnderLocks(session, retry, async () => {
+      await session.run('installing', installLock)
+      const state = await readAuditState(session, this.#names)
+      if (!isUsable(state)) await completeAuditSchema(session, this.#names, state)
+      const definer = await Definer.find(session, this.#names, this.#auditSchema)
+      await definer?.ensure(session)
     })
+  }
+
+  async #installTable(
+    session: Session,
+    table: PostgresTable,
+    definer: Definer | undefined,
+    { signal, attemptsMax }: InstallOptions,
+  ): Promise<void> {
+    const retry = { signal, attemptsMax, what: table.label, warn: this.#warn }
+    await changeUnderLocks(session, retry, () => this.#completeTable(session, table, definer))
   }
 
   /** In one transaction: whoever waits for it sees either nothing or everything. */
-  async #completeTable(session: Session, table: PostgresTable): Promise<void> {
+  async #completeTable(session: Session, table: PostgresTable, definer: Definer | undefined): Promise<void> {
     const doing = `installing triggers on ${table.label}`
     await session.run(doing, installLock)
     const [state] = await this.states(session, [table])
-    if (state === undefined || isCaptured(state)) return
-    if (state.function !== 'right') await session.run(doing, createCapture(this.#names, table))
-    const wanting = state.triggers.filter((trigger) => trigger.state !== 'right')
-    for (const { relation, partition, trigger } of wanting) {
-      if (partition && trigger === captureTrigger) continue
-      await session.run(doing, createTrigger(this.#names, table.oid, { relation, trigger, always: table.owned }))
+    if (state === undefined || isDone(state, definer)) return
+    await this.#lock(session, state)
+    const name = captureFunction(this.#names, table.oid)
+    if (state.function !== 'right') await session.run(doing, createCapture(this.#names, table, state.level))
+    if (state.function === 'missing') await revokeFunction(session, name)
+    for (const { relation, form, cloned, state: is } of state.triggers) {
+      if (is === 'right' || (cloned && is === 'missing')) continue
+      const create = createTrigger(this.#names, table.oid, { relation: relation.name, form, always: relation.owned })
+      await session.run(doing, is === 'missing' ? create : enableAlways(relation.name, form.name))
     }
-    if (!table.owned || !table.partitioned) return
+    for (const { relation, trigger, owned } of state.surplus) {
+      if (owned) await session.run(doing, `drop trigger if exists ${trigger} on ${relation}`)
+    }
+    await this.#enableClones(session, table)
+    if (definer !== undefined && state.definer !== definer.role) await definer.adopt(session, [name])
+  }
+
+  /** Takes every lock before anything is done under one of them. Who does not own a table may not lock it like that. */
+  async #lock(session: Session, state: CaptureState): Promise<void> {
+    const surplus = state.surplus.filter(({ owned }) => owned).map(({ relation }) => relation)
+    if (surplus.length > 0) await lockRelations(session, [...new Set(surplus)], 'access exclusive')
+    if (state.triggers.every((trigger) => trigger.state === 'right')) return
+    const owned = state.triggers.filter(({ relation }) => relation.owned).map(({ relation }) => relation.name)
+    await lockRelations(session, [...new Set(owned)], 'share row exclusive')
+  }
+
+  /** Triggers that PostgreSQL has just created on partitions are ordinary ones. */
+  async #enableClones(session: Session, table: PostgresTable): Promise<void> {
+    if (!table.partitioned) return
     const [after] = await this.states(session, [table])
-    for (const { relation, trigger } of after?.triggers.filter((each) => each.state === 'disabled') ?? []) {
-      await session.run(doing, `alter table ${relation} enable always trigger ${trigger}`)
+    for (const { relation, form } of after?.triggers.filter(({ state }) => state === 'disabled') ?? []) {
+      await session.run(`installing triggers on ${table.label}`, enableAlways(relation.name, form.name))
     }
   }
 
-  /** Runs a transaction again while locks are held by others; each wait is bounded by the session's lock_timeout. */
-  async #locking(signal: AbortSignal | undefined, what: string, work: () => Promise<void>, session: Session): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
-      signal?.throwIfAborted()
-      try {
-        return await work()
-      } catch (error) {
-        const waiting = error instanceof SyncError && (error.code === 'E_LOCK_TIMEOUT' || error.code === 'E_BUSY')
-        if (!waiting || attempt === limits.lockAttemptsMax) throw error
-        await session.run('rolling back', 'rollback')
-        this.#warn({ code: 'waiting_for_lock', table: what, message: `Another transaction holds a lock on ${what}; trying again` })
-        await sleep(limits.lockDelayMs * attempt, undefined, { signal })
-      }
-    }
+  #checkAudit(audit: AuditState, role: string): void {
+    const { changes } = this.#names
+    if (audit.relation === undefined || isUsable(audit)) return
+    if (audit.owned) return
+    throw new SyncError(
+      'E_RIGHTS',
+      `The role ${role} does not own the audit table ${changes}, which must be completed`,
+      {
+        hint: 'Run the full sync once as the role that installed it.',
+      },
+    )
   }
+
+  #warnOrdinary(states: readonly CaptureState[]): void {
+    const ordinary = states.filter(({ triggers }) => triggers.some((trigger) => trigger.ordinary))
+    const labels = ordinary.map(({ table }) => table.label)
+    const [first] = labels
+    if (first === undefined) return
+    const which = labels.length === 1 ? first : `${first} and ${labels.length - 1} others`
+    this.#warn({
+      code: 'triggers_not_always',
+      table: first,
+      count: labels.length,
+      message: `The triggers on ${which} do not fire for replicated writes (session_replication_role = replica, logical replication): only an owner may set that`,
+    })
+  }
+}
+
+/** It is there, and right; what is not ours to complete is taken as it is. */
+function isUsable(audit: AuditState): boolean {
+  if (audit.relation === undefined || audit.incarnation === undefined || audit.copied) return false
+  return audit.complete || !audit.owned
+}
+
+function isDone(state: CaptureState, definer: Definer | undefined): boolean {
+  const adopted = definer === undefined || state.definer === definer.role
+  return isCaptured(state) && adopted && state.surplus.every(({ owned }) => !owned)
+}
+
+function checkTriggers({ table, triggers }: CaptureState, role: string): void {
+  const refused = triggers.find(({ state, relation }) => state !== 'right' && !mayInstall(state, relation))
+  if (refused === undefined) return
+  const { name } = refused.relation
+  const disabled = refused.state === 'disabled'
+  const remedy = disabled
+    ? `alter table ${name} enable trigger ${refused.form.name}`
+    : `grant trigger on table ${name} to ${role}`
+  throw new SyncError('E_RIGHTS', `The role ${role} may not ${disabled ? 'enable' : 'create'} triggers on ${name}`, {
+    table: table.label,
+    hint: `Run as its owner: ${remedy}`,
+  })
+}
+
+/** To enable a trigger is the owner's business; to create one needs less. */
+function mayInstall(state: TriggerState['state'], { owned, canTrigger }: TriggerState['relation']): boolean {
+  return owned || (canTrigger && state === 'missing')
 }

@@ -17,24 +17,26 @@ const transactions = {
   change: 'begin isolation level read committed read write',
 }
 
-/** How long a statement waits for a lock by default, in milliseconds. */
-export const lockTimeoutMs = 2_000
+/** How long a statement waits for a lock, in milliseconds, unless the options say otherwise. */
+export const lockTimeoutMsDefault = 2_000
 
 /** Rows that a policy hides are an error, not an absence; and no limit of the role's own ends our transactions. */
 const ownSettings: readonly (readonly [name: string, value: string])[] = [
   ['row_security', 'off'],
-  ['lock_timeout', `${lockTimeoutMs}ms`],
   ['statement_timeout', '0'],
   ['idle_in_transaction_session_timeout', '0'],
 ]
 
 export class Session {
   readonly client: pg.Client
+  /** How long a statement of a transaction waits for a lock. */
+  readonly lockTimeoutMs: number
   readonly #release: (broken: boolean) => void
   #released = false
 
-  constructor(client: pg.Client, release: (broken: boolean) => void) {
+  constructor(client: pg.Client, release: (broken: boolean) => void, lockTimeoutMs = lockTimeoutMsDefault) {
     this.client = client
+    this.lockTimeoutMs = lockTimeoutMs
     this.#release = release
   }
 
@@ -59,7 +61,10 @@ export class Session {
 
   /** Begins a transaction in which nothing of the connection's or the role's own settings matters. */
   begin(kind: keyof typeof transactions): Promise<void> {
-    const locals = [...readerSettings, ...ownSettings].map(([name, value]) => `set local ${name} = ${pg.escapeLiteral(value)}`)
+    const lockTimeout = ['lock_timeout', `${this.lockTimeoutMs}ms`] as const
+    const locals = [...readerSettings, ...ownSettings, lockTimeout].map(
+      ([name, value]) => `set local ${name} = ${pg.escapeLiteral(value)}`,
+    )
     return this.run('beginning a transaction', [transactions[kind], ...locals].join('; '))
   }
 

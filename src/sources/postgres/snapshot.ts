@@ -61,7 +61,9 @@ export class ChunkedSnapshot implements Snapshot {
 
   absent(table: Table, keys: readonly Key[], options: Abortable): Promise<readonly boolean[]> {
     return this.#connections.use((session) =>
-      session.within('snapshot', async () => absentFrom(session, await lockedTable(session, ownTable(table)), keys, options)),
+      session.within('snapshot', async () =>
+        absentFrom(session, await lockedTable(session, ownTable(table)), keys, options),
+      ),
     )
   }
 
@@ -78,7 +80,11 @@ export class ConsistentSnapshot implements Snapshot {
     this.position = position
   }
 
-  static async open(connections: Connections, tables: readonly PostgresTable[], position: Position): Promise<ConsistentSnapshot> {
+  static async open(
+    connections: Connections,
+    tables: readonly PostgresTable[],
+    position: Position,
+  ): Promise<ConsistentSnapshot> {
     const session = await connections.session()
     try {
       await session.begin('snapshot')
@@ -131,7 +137,10 @@ export function absentFrom(
 export async function lock(session: Session, tables: readonly PostgresTable[]): Promise<void> {
   if (tables.length === 0) return
   const names = tables.map(({ relation, only }) => `${only ? 'only ' : ''}${relation}`)
-  await session.run('locking tables against changes of their structure', `lock table ${names.join(', ')} in access share mode`)
+  await session.run(
+    'locking tables against changes of their structure',
+    `lock table ${names.join(', ')} in access share mode`,
+  )
 }
 
 async function* readPages(session: Session, chunk: PageChunk, options: CopyOptions): AsyncGenerator<RowBatch> {
@@ -141,7 +150,8 @@ async function* readPages(session: Session, chunk: PageChunk, options: CopyOptio
   const where = ranges.length === 0 ? '' : ` where ${ranges.join(' and ')}`
   const sql = `copy (select ${list} from ${table.only ? 'only ' : ''}${table.relation} t${where}) to stdout (format binary)`
   try {
-    for await (const rows of copyRows(session.client, sql, options)) yield new CopyBatch('upsert', table, table.columns, rows)
+    for await (const rows of copyRows(session.client, sql, options))
+      yield new CopyBatch('upsert', table, table.columns, rows)
   } catch (error) {
     options.signal?.throwIfAborted()
     throw sourceError(error, `reading ${table.label}`, { table: table.label })
@@ -172,7 +182,6 @@ async function lockedTable(session: Session, table: PostgresTable): Promise<Post
     hint: 'Run the full sync again.',
   })
 }
-
 
 function pageChunk(chunk: Chunk): PageChunk {
   if ('from' in chunk) return chunk as PageChunk

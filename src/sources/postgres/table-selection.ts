@@ -19,13 +19,17 @@ export async function selectTables(
   const { tables, skipped, unknown } = await introspect(session.client, selection)
   const [missing] = unknown
   if (missing !== undefined) {
-    throw new SyncError('E_UNKNOWN_TABLE', `There is no table ${missing} in the database, or this role may not see it`, {
-      table: missing,
-      hint: 'Check the spelling and the schema; names are case-sensitive.',
-    })
+    throw new SyncError(
+      'E_UNKNOWN_TABLE',
+      `There is no table ${missing} in the database, or this role may not see it`,
+      {
+        table: missing,
+        hint: 'Check the spelling and the schema; names are case-sensitive.',
+      },
+    )
   }
-  for (const { label, code, message, hint } of skipped) {
-    if (selection.tables !== undefined) throw new SyncError(code, message, { table: label, hint })
+  for (const { label, code, message, hint, named } of skipped) {
+    if (named) throw new SyncError(code, message, { table: label, hint })
     warn({ code: 'table_skipped', table: label, message: `${message}; it is left out` })
   }
   if (tables.length > 0) return tables

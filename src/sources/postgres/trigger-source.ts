@@ -4,9 +4,18 @@ import type { Delta } from '../../core/delta.js'
 import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
 import type { Table } from '../../core/schema.js'
-import type { Abortable, ChangeOptions, CheckOptions, RunContext, Snapshot, SnapshotOptions, Source } from '../../core/source.js'
+import type {
+  Abortable,
+  ChangeOptions,
+  CheckOptions,
+  RunContext,
+  Snapshot,
+  SnapshotOptions,
+  Source,
+} from '../../core/source.js'
 import type { Json } from '../../core/value.js'
 import { AuditReader } from './audit-reader.js'
+import type { TriggerLevel } from './capture-function.js'
 import { type CaptureState, isCapturing } from './capture-state.js'
 import { type ConnectionSettings, parseConnection } from './connection-settings.js'
 import { Connections } from './connections.js'
@@ -17,7 +26,7 @@ import { readIdentity, verifyPosition } from './identity.js'
 import { Installer } from './installer.js'
 import { decode, encode, publicJson, publicText } from './position.js'
 import type { PostgresTable } from './postgres-table.js'
-import { auditNames, type AuditNames } from './schema.sql.js'
+import { type AuditNames, auditNames } from './schema.sql.js'
 import { ChunkedSnapshot, ConsistentSnapshot, lock } from './snapshot.js'
 import { StructureWatch } from './structure-watch.js'
 import { checkReading, ownTable, selectTables } from './table-selection.js'
@@ -42,6 +51,18 @@ export interface PostgresTriggerSourceOptions {
   readonly schemas?: readonly string[]
   /** Where the audit table and the capture functions are. @defaultValue `public` */
   readonly auditSchema?: string
+  /**
+   * How long a statement of ours waits for a lock, in milliseconds, and so at most keeps others waiting behind it. A table
+   * that is locked for longer is tried again later. @defaultValue 2,000
+   */
+  readonly lockTimeoutMs?: number
+  /**
+   * `row`: a trigger for each changed row, which sees every write. `statement`: one for each statement, which costs the
+   * source less for bulk writes and more for single rows, and misses what logical replication applies to the table and
+   * what is written into a partition before its triggers are there. Tables that inherit or are inherited from get row
+   * triggers in any case. @defaultValue `row`
+   */
+  readonly triggerLevel?: TriggerLevel
 }
 
 /**
@@ -67,8 +88,13 @@ export class PostgresTriggerSource implements Source {
 
   async open(context: RunContext): Promise<void> {
     const { warn } = context
-    const connections = new Connections(this.#settings, warn)
-    const installer = new Installer(connections, this.#options.auditSchema ?? 'public', warn)
+    const connections = new Connections(this.#settings, warn, { lockTimeoutMs: this.#options.lockTimeoutMs })
+    const installer = new Installer(
+      connections,
+      this.#options.auditSchema ?? 'public',
+      warn,
+      this.#options.triggerLevel,
+    )
     const consumer = new Consumer(connections, this.#names, context.syncId)
     this.#open = { connections, installer, consumer, warn, tables: [] }
     // Fails here, and not in the middle of something, if nobody answers.
@@ -96,7 +122,7 @@ export class PostgresTriggerSource implements Source {
   }
 
   async prepare(tables: readonly Table[], { signal }: Abortable): Promise<void> {
-    await this.#opened().installer.install(tables.map(ownTable), signal)
+    await this.#opened().installer.install(tables.map(ownTable), { signal })
   }
 
   async position({ signal }: Abortable): Promise<Position> {
@@ -163,7 +189,10 @@ export class PostgresTriggerSource implements Source {
       await consumer.advance(decode(position).sequence)
     } catch (error) {
       if (!isTolerable(error)) throw error
-      warn({ code: 'position_not_recorded', message: `The position could not be recorded in the source: ${error.message}` })
+      warn({
+        code: 'position_not_recorded',
+        message: `The position could not be recorded in the source: ${error.message}`,
+      })
     }
   }
 
@@ -209,6 +238,8 @@ interface OpenSource {
 }
 
 function notCaptured(message: string, table?: string): SyncError {
-  return new SyncError('E_TRIGGER_MISSING', message, { table, hint: 'Run a full sync with checkpoints first: it installs the triggers.' })
+  return new SyncError('E_TRIGGER_MISSING', message, {
+    table,
+    hint: 'Run a full sync with checkpoints first: it installs the triggers.',
+  })
 }
-

@@ -10,13 +10,21 @@ export function arrayCodec(element: Codec): Codec {
   return {
     decode(wire, start, end) {
       const position = firstElement(wire, start, end)
-      return position < 0 ? [] : new Reader(element, wire, start, position, end).decode(0)
+      if (position < 0) return []
+      const reader = new Reader(element, wire, start, position, end)
+      const values = reader.decode(0)
+      reader.finish()
+      return values
     },
     transcode(wire, start, end, writer) {
       const position = firstElement(wire, start, end)
       if (position < 0) writer.array(0)
       else if (wire.view.getInt32(start) === 1) transcodeFlat(element, wire, start, position, end, writer)
-      else new Reader(element, wire, start, position, end).transcode(0, writer)
+      else {
+        const reader = new Reader(element, wire, start, position, end)
+        reader.transcode(0, writer)
+        reader.finish()
+      }
     },
   }
 }
@@ -45,6 +53,7 @@ function transcodeFlat(
   let position = first
   writer.array(length)
   for (let index = 0; index < length; index += 1) {
+    if (position + 4 > end) throw unexpected('array')
     const size = view.getInt32(position)
     position += 4
     if (size < 0) {
@@ -55,6 +64,7 @@ function transcodeFlat(
     element.transcode(wire, position, position + size, writer)
     position += size
   }
+  if (position !== end) throw unexpected('array')
 }
 
 /** Walks over the elements, one dimension inside the other. */
@@ -96,6 +106,11 @@ class Reader {
     const length = this.#length(dimension)
     writer.array(length)
     for (let index = 0; index < length; index += 1) this.transcode(dimension + 1, writer)
+  }
+
+  /** Nothing may be left. */
+  finish(): void {
+    if (this.#position !== this.#end) throw unexpected('array')
   }
 
   #length(dimension: number): number {

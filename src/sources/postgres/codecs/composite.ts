@@ -22,6 +22,7 @@ export function compositeCodec(fields: readonly CompositeField[]): Codec {
         object[field.name] = size < 0 ? null : field.codec.decode(wire, position, position + size)
         position += Math.max(size, 0)
       }
+      if (position !== end) throw unexpected('row')
       return object
     },
     transcode(wire, start, end, writer) {
@@ -36,6 +37,7 @@ export function compositeCodec(fields: readonly CompositeField[]): Codec {
         else field.codec.transcode(wire, position, position + size, writer)
         position += Math.max(size, 0)
       }
+      if (position !== end) throw unexpected('row')
     },
   }
 }
@@ -88,4 +90,5 @@ function walkPairs(
     visit(wire.bytes.toString('utf8', position + 4, nameEnd), size < 0 ? -1 : nameEnd + 4, valueEnd)
     position = valueEnd
   }
+  if (position !== end) throw unexpected('hstore')
 }

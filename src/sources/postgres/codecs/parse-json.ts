@@ -60,11 +60,12 @@ class Parser {
   #object(): Json {
     const object: { [name: string]: Json } = bareJson()
     this.#position += 1
+    if (!this.#enter()) return null
     if (this.#space() === 0x7d) {
       this.#position += 1
+      this.#depth -= 1
       return object
     }
-    if (!this.#enter()) return null
     for (;;) {
       if (this.#space() !== quote) throw this.#error()
       const name = this.#name()
@@ -84,11 +85,12 @@ class Parser {
   #array(): Json {
     const array: Json[] = []
     this.#position += 1
+    if (!this.#enter()) return null
     if (this.#space() === 0x5d) {
       this.#position += 1
+      this.#depth -= 1
       return array
     }
-    if (!this.#enter()) return null
     for (;;) {
       array.push(this.#value())
       if (this.#tooDeep) return null

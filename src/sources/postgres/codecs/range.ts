@@ -31,6 +31,7 @@ export function rangeCodec(element: Codec): Codec {
       object.lowerBound = lower
       object.upper = next(upper)
       object.upperBound = upper
+      checkEnd(position, end)
       return object
     },
     transcode(wire, start, end, writer) {
@@ -48,6 +49,7 @@ export function rangeCodec(element: Codec): Codec {
         position = cellEnd(wire, position, end)
         element.transcode(wire, from, position, writer)
       }
+      checkEnd(position, end)
     },
   }
 }
@@ -63,6 +65,7 @@ export function multirangeCodec(range: Codec): Codec {
         position = cellEnd(wire, position, end)
         ranges.push(range.decode(wire, from, position))
       }
+      checkEnd(position, end)
       return ranges
     },
     transcode(wire, start, end, writer) {
@@ -74,6 +77,7 @@ export function multirangeCodec(range: Codec): Codec {
         position = cellEnd(wire, position, end)
         range.transcode(wire, from, position, writer)
       }
+      checkEnd(position, end)
     },
   }
 }
@@ -81,6 +85,7 @@ export function multirangeCodec(range: Codec): Codec {
 function flagsOf(wire: Wire, start: number, end: number): number {
   const flags = wire.bytes[start]
   if (flags === undefined || end <= start) throw unexpected('range')
+  if ((flags & isEmpty) !== 0) checkEnd(start + 1, end)
   return flags
 }
 
@@ -96,6 +101,10 @@ function bound(flags: number, infinite: number, inclusive: number): RangeBound {
 function countOf(wire: Wire, start: number, end: number): number {
   if (end - start < 4) throw unexpected('multirange')
   return wire.view.getInt32(start)
+}
+
+function checkEnd(position: number, end: number): void {
+  if (position !== end) throw unexpected('range')
 }
 
 /** The end of the cell whose length stands here. */
