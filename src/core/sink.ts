@@ -23,7 +23,10 @@ export interface Sink {
   prepare?(tables: readonly Table[], options: PrepareOptions): Promise<void>
   /** Applies one batch. Idempotent, and resolves only when the batch is durable (I4). */
   write(batch: Batch, options: Abortable): Promise<void>
-  /** Applies one delta and saves its checkpoint, together or not at all (I10). The engine then needs no store. */
+  /**
+   * Applies one delta and saves its checkpoint, together or not at all (I10). `checkpoint()` may be asked for once the
+   * batches have ended. The engine needs no store if the sink has `load` and `save` as well (see `CheckpointStore`).
+   */
   commit?(delta: Delta, checkpoint: () => Checkpoint, options: Abortable): Promise<void>
   /** Ends what `open` began. Never throws. */
   close?(): Promise<void>

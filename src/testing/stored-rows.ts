@@ -1,5 +1,6 @@
 /** The rows of one table by key, as memory sources and sinks keep them. */
 import type { Key, Row } from '../core/batch.js'
+import { canonicalKeyText } from '../core/key.js'
 import type { Column, Table } from '../core/schema.js'
 import { Decimal, type Value } from '../core/value.js'
 
@@ -21,7 +22,7 @@ export class StoredRows {
 
   /** Text that is equal for equal keys. */
   identify(row: Row): string {
-    return identifyKey(this.keyOf(row))
+    return this.#identifyKey(this.keyOf(row))
   }
 
   keyOf(row: Row): Key {
@@ -29,7 +30,7 @@ export class StoredRows {
   }
 
   has(key: Key): boolean {
-    return this.#rows.has(identifyKey(key))
+    return this.#rows.has(this.#identifyKey(key))
   }
 
   put(row: Row): void {
@@ -49,6 +50,16 @@ export class StoredRows {
     const copy = new StoredRows(table, table === this.table ? this.#rows : undefined)
     if (table !== this.table) for (const row of this.#rows.values()) copy.put(row)
     return copy
+  }
+
+  /** As record ids see it: 1.0 and 1.00 are one key. */
+  #identifyKey(key: Key): string {
+    return this.table.key.length > 0
+      ? canonicalKeyText(
+          key,
+          this.#identity.map(({ type }) => type),
+        )
+      : identifyKey(key)
   }
 
   /** Every row, in an order that depends on the keys alone. */

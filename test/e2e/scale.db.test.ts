@@ -35,7 +35,7 @@ analyze`
 /** Figures of a process, from Linux. */
 async function memoryKib(pid: number, name: 'VmRSS' | 'VmHWM'): Promise<number | undefined> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
-  const figure = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]
+  const figure = new RegExp(String.raw`^${name}:\s+(\d+) kB$`, 'm').exec(status)?.[1]
   return figure === undefined ? undefined : Number(figure)
 }
 
@@ -80,12 +80,12 @@ describe(`${tableCount} tables with ${tableCount * rowsPerTable} rows in all`, (
     )
     expect((peak - before) / 1_024).toBeLessThan(memoryMibMax)
 
-    const lines = stderr.trimEnd().split('\\n')
-    expect(lines.filter((line) => /: Copied public\\.table_\\d+: 5,000 rows in /.test(line))).toHaveLength(tableCount)
+    const lines = stderr.trimEnd().split('\n')
+    expect(lines.filter((line) => /: Copied public\.table_\d+: 5,000 rows in /.test(line))).toHaveLength(tableCount)
     const others = lines.filter((line) => !line.includes(': Copied '))
     const intervals = Math.ceil((seconds * 1_000) / intervalMs)
     expect(others.length).toBeLessThanOrEqual(8 + intervals)
-    expect(lines.filter((line) => line.includes('\\u001b'))).toEqual([])
+    expect(lines.filter((line) => line.includes('\u001b'))).toEqual([])
     expect(lines.at(-1)).toMatch(/: Finished: 100 tables, 500,000 rows/)
 
     await using target = await openTarget(server.ws)
@@ -94,8 +94,8 @@ describe(`${tableCount} tables with ${tableCount * rowsPerTable} rows in all`, (
   })
 })
 
-const hideCursor = '\\u001b[?25l'
-const showCursor = '\\u001b[?25h'
+const hideCursor = '\u001b[?25l'
+const showCursor = '\u001b[?25h'
 
 /** Of util-linux; others have other flags. */
 async function hasScript(): Promise<boolean> {
@@ -124,7 +124,7 @@ describe.skipIf(!(await hasScript()))('on a terminal', () => {
     expect(stdout.split(hideCursor)).toHaveLength(2)
     expect(stdout.lastIndexOf(showCursor)).toBeGreaterThan(stdout.lastIndexOf(hideCursor))
     for (const name of ['customers', 'orders', 'Stock levels']) expect(stdout).toMatch(new RegExp(`✔.*${name} .*100%`))
-    expect(stdout).toMatch(/: Emitted full sync start checkpoint \\(t1\\): postgresql:sequence:0\\r?\\n/)
+    expect(stdout).toMatch(/: Emitted full sync start checkpoint \(t1\): postgresql:sequence:0\r?\n/)
     expect(stdout).toMatch(/: Finished: 3 tables, 3,800 rows/)
   })
 

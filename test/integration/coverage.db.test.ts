@@ -195,10 +195,7 @@ const cells: Readonly<Record<string, Cell>> = {
   },
   'partitions: rows that move': {
     setup: partitioned,
-    change: [
-      'update t set id = 19 where id = 1',
-      'delete from t where id = 10; update t_b set id = 10 where id = 18',
-    ],
+    change: ['update t set id = 19 where id = 1', 'delete from t where id = 10; update t_b set id = 10 where id = 18'],
   },
   'partitions: TRUNCATE of the root': { setup: partitioned, change: ['truncate t'] },
   'partitions: TRUNCATE of a leaf and of a branch': {

@@ -517,7 +517,7 @@ describe('errors that pass', () => {
     const log: FaultyOperation[] = []
     const script = {
       chunks: [new Reject(lost)],
-      read: [undefined, undefined, undefined, new Reject(lost)],
+      read: [undefined, undefined, new Reject(lost)],
       dispose: [new Reject(lost)],
     }
     const flaky = faulty(faulty(source, script), recording(log))

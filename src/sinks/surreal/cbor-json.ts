@@ -8,40 +8,40 @@ import type { CellSite } from './types.js'
 const depthMax = 120
 
 /** Writes the document, or its JSON text if it is nested beyond 120 levels. */
-export function putJson(buffer: CborBuffer, value: Json, site: CellSite): void {
+export function putJson(buffer: CborBuffer, value: Json, site: CellSite, keyed: boolean): void {
   const start = buffer.position
-  if (putNested(buffer, value, site, 0)) return
+  if (putNested(buffer, value, site, keyed, 0)) return
   buffer.position = start
   site.count('depth')
   buffer.putText(jsonText(value))
 }
 
 /** False: nested too deeply, and the buffer holds a part of the document. */
-function putNested(buffer: CborBuffer, value: Json, site: CellSite, depth: number): boolean {
+function putNested(buffer: CborBuffer, value: Json, site: CellSite, keyed: boolean, depth: number): boolean {
   if (typeof value === 'string') putJsonText(buffer, value, site)
-  else if (typeof value === 'number') putNumber(buffer, value, site)
+  else if (typeof value === 'number') putNumber(buffer, value, site, keyed)
   else if (value === null) buffer.putByte(cbor.null)
   else if (typeof value === 'boolean') buffer.putByte(value ? cbor.true : cbor.false)
-  else if (typeof value === 'bigint' || value instanceof Decimal) putNumber(buffer, value, site)
+  else if (typeof value === 'bigint' || value instanceof Decimal) putNumber(buffer, value, site, keyed)
   else if (depth === depthMax) return false
   else if (isArray(value)) {
     buffer.putHead(cbor.array, value.length)
-    for (const element of value) if (!putNested(buffer, element, site, depth + 1)) return false
+    for (const element of value) if (!putNested(buffer, element, site, keyed, depth + 1)) return false
   } else {
     const names = Object.keys(value)
     buffer.putHead(cbor.map, names.length)
     for (const name of names) {
       putJsonText(buffer, name, site)
-      if (!putNested(buffer, value[name] ?? null, site, depth + 1)) return false
+      if (!putNested(buffer, value[name] ?? null, site, keyed, depth + 1)) return false
     }
   }
   return true
 }
 
-function putNumber(buffer: CborBuffer, value: number | bigint | Decimal, site: CellSite): void {
+function putNumber(buffer: CborBuffer, value: number | bigint | Decimal, site: CellSite, keyed: boolean): void {
   if (typeof value === 'number' && Number.isSafeInteger(value)) buffer.putInteger(value)
   else if (typeof value === 'number' && !Number.isFinite(value)) buffer.putFloat(value)
-  else if (!putJsonNumber(buffer, String(value))) site.count('decimal')
+  else if (!putJsonNumber(buffer, String(value), keyed)) site.count('decimal')
 }
 
 function putJsonText(buffer: CborBuffer, value: string, site: CellSite): void {

@@ -2,6 +2,7 @@
 import { canonicalDecimal } from '../../core/decimal.js'
 import type { CborBuffer } from './cbor-buffer.js'
 import { exactDecimal } from './exact-decimal.js'
+import { isKeyDecimal } from './key-forms.js'
 
 const decimalTag = 10
 const int64Min = -(2n ** 63n)
@@ -29,21 +30,24 @@ export function putBigInteger(buffer: CborBuffer, value: bigint): boolean {
   return fits
 }
 
-/** A number from JSON: integer, else decimal, else a float that prints the same, else text. False: it became text. */
-export function putJsonNumber(buffer: CborBuffer, text: string): boolean {
+/**
+ * A number from JSON: integer, else decimal, else a float that prints the same, else text. False: it became text. Within a
+ * record id there are no floats.
+ */
+export function putJsonNumber(buffer: CborBuffer, text: string, keyed: boolean): boolean {
   const plain = canonicalDecimal(text)
   if (plain !== undefined) {
     if (plain.length <= longestInt64 && !plain.includes('.') && isInt64(BigInt(plain))) {
       buffer.putBigInt(BigInt(plain))
       return true
     }
-    if (putDecimal(buffer, plain)) return true
+    if ((!keyed || isKeyDecimal(plain)) && putDecimal(buffer, plain)) return true
     const double = Number(plain)
-    if (Number.isFinite(double) && canonicalDecimal(String(double)) === plain) {
+    if (!keyed && Number.isFinite(double) && canonicalDecimal(String(double)) === plain) {
       buffer.putFloat(double)
       return true
     }
   }
-  buffer.putText(text)
+  buffer.putText(keyed ? (plain ?? text) : text)
   return false
 }

@@ -7,6 +7,7 @@ import { CborBuffer, cbor } from './cbor-buffer.js'
 import { putJson } from './cbor-json.js'
 import { isInt64, putBigInteger, putDecimal } from './cbor-number.js'
 import { putShape } from './cbor-shape.js'
+import { isKeyDecimal, isKeySecond, keyNumber } from './key-forms.js'
 import { CellSite, type ValueForms } from './types.js'
 
 const secondsPerDay = 86_400
@@ -34,7 +35,7 @@ interface OpenCell {
 export class CborWriter extends CborBuffer implements ValueWriter {
   /** The column that the next cells belong to. */
   site = new CellSite('', '')
-  /** Within a record id: one spelling for equal numbers, and never a null. */
+  /** Within a record id: one spelling for equal values, only forms that SurrealDB can read back, and never a null. */
   keyed = false
   readonly #forms: ValueForms
   readonly #open: OpenCell[] = []
@@ -70,7 +71,8 @@ export class CborWriter extends CborBuffer implements ValueWriter {
   }
 
   float(value: number): void {
-    this.putFloat(this.keyed ? value + 0 : value)
+    if (this.keyed) this.putText(keyNumber(value))
+    else this.putFloat(value)
     this.#end()
   }
 
@@ -80,7 +82,8 @@ export class CborWriter extends CborBuffer implements ValueWriter {
       this.site.count('notANumber')
       this.putFloat(Number(text))
     } else {
-      this.#finiteDecimal(this.keyed ? (canonicalDecimal(text) ?? text) : text)
+      if (this.keyed) this.#keyDecimal(canonicalDecimal(text) ?? text)
+      else this.#finiteDecimal(text)
     }
     this.#end()
   }
@@ -148,7 +151,7 @@ export class CborWriter extends CborBuffer implements ValueWriter {
   }
 
   json(value: Json): void {
-    putJson(this, value, this.site)
+    putJson(this, value, this.site, this.keyed)
     this.#end()
   }
 
@@ -199,6 +202,11 @@ export class CborWriter extends CborBuffer implements ValueWriter {
     this.#end()
   }
 
+  #keyDecimal(text: string): void {
+    if (isKeyDecimal(text)) this.#finiteDecimal(text)
+    else this.putText(text)
+  }
+
   #finiteDecimal(text: string): void {
     if (putDecimal(this, text)) return
     if (this.#forms.numericOverflow === 'error') throw this.site.refuse('a number that a decimal cannot hold')
@@ -208,8 +216,11 @@ export class CborWriter extends CborBuffer implements ValueWriter {
   }
 
   #datetime(seconds: number, nanos: number, days?: number): void {
-    if (seconds < firstSecond || seconds > lastSecond) {
-      this.#notADatetime(days === undefined ? timestampText(seconds, nanos) : dateText(days))
+    const fits = seconds >= firstSecond && seconds <= lastSecond
+    if (!fits || (this.keyed && !isKeySecond(seconds))) {
+      const text = days === undefined ? timestampText(seconds, nanos) : dateText(days)
+      if (fits) this.putText(text)
+      else this.#notADatetime(text)
       return
     }
     this.reserve(2)

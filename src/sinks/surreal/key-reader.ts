@@ -3,9 +3,11 @@ import { BoundExcluded, BoundIncluded, DateTime, Duration, Range, Decimal as Sur
 import { bareObject } from '../../core/bare-object.js'
 import type { Key } from '../../core/batch.js'
 import { dateText, timestampText } from '../../core/calendar.js'
+import { canonicalDecimal } from '../../core/decimal.js'
 import { durationText } from '../../core/duration.js'
 import type { Table } from '../../core/schema.js'
 import { Decimal, type LogicalType, type RangeBound, type Value } from '../../core/value.js'
+import { keyNumber } from './key-forms.js'
 
 const secondsPerDay = 86_400
 
@@ -43,7 +45,7 @@ function readCell(cell: unknown, type: LogicalType): Value | undefined {
     case 'integer':
       return readInteger(cell)
     case 'float':
-      return typeof cell === 'number' ? cell : typeof cell === 'bigint' ? Number(cell) : undefined
+      return readFloat(cell)
     case 'decimal':
       return readDecimal(cell)
     case 'text':
@@ -80,6 +82,12 @@ function readInteger(cell: unknown): Value | undefined {
   return typeof cell === 'string' && /^-?\d+$/.test(cell) ? BigInt(cell) : undefined
 }
 
+/** Floats are text in a record id. */
+function readFloat(cell: unknown): Value | undefined {
+  const value = typeof cell === 'string' && cell !== '' ? Number(cell) : undefined
+  return value !== undefined && keyNumber(value) === cell ? value : undefined
+}
+
 /** Those that do not fit are text, and those that are not finite are floats. */
 function readDecimal(cell: unknown): Value | undefined {
   if (cell instanceof SurrealDecimal) return cell.toString()
@@ -110,8 +118,14 @@ function readInterval(cell: unknown): Value | undefined {
 function readJson(cell: unknown): Value | undefined {
   if (cell === null || typeof cell === 'string' || typeof cell === 'boolean') return cell
   if (typeof cell === 'number' || typeof cell === 'bigint') return cell
-  if (cell instanceof SurrealDecimal) return new Decimal(cell.toString())
+  if (cell instanceof SurrealDecimal) return jsonNumber(cell.toString())
   return Array.isArray(cell) ? readArray(cell, { kind: 'json' }) : readMembers(cell, () => ({ kind: 'json' }))
+}
+
+/** A number, if that prints the same, as the source has it. */
+function jsonNumber(text: string): Value {
+  const value = Number(text)
+  return canonicalDecimal(String(value)) === canonicalDecimal(text) ? value : new Decimal(text)
 }
 
 function readArray(cell: unknown, element: LogicalType): Value | undefined {
