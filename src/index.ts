@@ -45,6 +45,8 @@ export type { RetryPolicy } from './engine/retry.js'
 export type { TableResult } from './engine/run.js'
 export { type Plan, type RunOptions, type RunResult, SyncEngine } from './engine/sync-engine.js'
 export type { Transform } from './engine/transform.js'
+export type { AuthLevel } from './sinks/surreal/dial.js'
+export type { ExistingRecords } from './sinks/surreal/ownership.js'
 export {
   type SurrealAddressOptions,
   type SurrealFactoryOptions,
@@ -52,4 +54,5 @@ export {
   type SurrealSinkOptions,
   type SurrealSinkSettings,
 } from './sinks/surreal/surreal-sink.js'
+export type { TriggerLevel } from './sources/postgres/capture-function.js'
 export { PostgresTriggerSource, type PostgresTriggerSourceOptions } from './sources/postgres/trigger-source.js'

@@ -68,7 +68,9 @@ export class TerminalBlock {
 
   #paint(above = ''): void {
     const { stream, lines } = this.#options
-    const { columns = 80, rows = 24 } = stream
+    // Some terminals say that they have no columns and rows.
+    const columns = stream.columns || 80
+    const rows = stream.rows || 24
     const up = this.#painted.reduce((sum, line) => sum + rowsOf(line, columns), 0)
     const painted = lines({ columns, rows, frame: this.#frame })
     const text = painted.map((line) => `${line}${eraseToEndOfLine}\n`).join('')

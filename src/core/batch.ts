@@ -119,7 +119,8 @@ class ObjectCursor implements RowCursor {
   get(column: number): Value {
     const row = this.#rows[this.#index]
     const name = this.#columns[column]?.name
-    if (row === undefined || name === undefined) throw new RangeError('The cursor is not on a row, or has no such column')
+    if (row === undefined || name === undefined)
+      throw new RangeError('The cursor is not on a row, or has no such column')
     return Object.hasOwn(row, name) ? (row[name] ?? null) : null
   }
 

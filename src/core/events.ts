@@ -32,7 +32,15 @@ export interface SyncEvents {
   phase: [{ readonly phase: Phase; readonly tables: readonly Table[] }]
   table: [TableProgress]
   /** A batch became durable. */
-  batch: [{ readonly phase: Phase; readonly table: Table; readonly op: string; readonly rows: number; readonly bytes?: number }]
+  batch: [
+    {
+      readonly phase: Phase
+      readonly table: Table
+      readonly op: string
+      readonly rows: number
+      readonly bytes?: number
+    },
+  ]
   /** A checkpoint became durable. `text` is the source's public form of `position`. */
   checkpoint: [
     {
@@ -45,6 +53,8 @@ export interface SyncEvents {
   ]
   /** Everything visible at the source has been applied. Emitted at every drained delta that carried changes, and once at first. */
   caughtUp: [{ readonly position: Position; readonly text: string }]
-  retry: [{ readonly code: SyncErrorCode; readonly message: string; readonly attempt: number; readonly delayMs: number }]
+  retry: [
+    { readonly code: SyncErrorCode; readonly message: string; readonly attempt: number; readonly delayMs: number },
+  ]
   warning: [SyncWarning]
 }

@@ -4,7 +4,7 @@ import type { Position } from '../core/checkpoint.js'
 import type { Table } from '../core/schema.js'
 import type { Abortable, Chunk, ReadOptions, Snapshot } from '../core/source.js'
 import { batchesOf } from './memory-delta.js'
-import { StoredRows } from './stored-rows.js'
+import { identifyKey, StoredRows } from './stored-rows.js'
 
 interface MemorySnapshotOptions {
   readonly chunks: number
@@ -36,7 +36,7 @@ export class MemorySnapshot implements Snapshot {
     const rows = this.#stored(table, { signal })
     const selected = new StoredRows(table)
     for (const row of rows.list()) {
-      if (`${table.label}/${hash(rows.identify(row)) % this.#chunks}` === id) selected.put(row)
+      if (`${table.label}/${hash(identifyKey(rows.keyOf(row))) % this.#chunks}` === id) selected.put(row)
     }
     for (const batch of batchesOf('upsert', table, selected, limits)) {
       signal?.throwIfAborted()

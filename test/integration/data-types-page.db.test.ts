@@ -48,7 +48,9 @@ describe('docs/postgresql-data-types.md', () => {
         const [rows] = await db.query<[unknown[][]]>(
           `SELECT VALUE [v, type::of(v), v = ${literal} AND type::of(v) = type::of(${literal})] FROM ${name}`,
         )
-        const right = rows.every(([value, actual, same]) => actual === kind && (stored === 'NaN' ? Number.isNaN(value) : same === true))
+        const right = rows.every(
+          ([value, actual, same]) => actual === kind && (stored === 'NaN' ? Number.isNaN(value) : same === true),
+        )
         if (rows.length !== 2 || !right) wrong.push({ type, example, kind, stored, rows })
       }
       expect(wrong).toEqual([])

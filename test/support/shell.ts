@@ -40,8 +40,8 @@ export class Shell implements AsyncDisposable {
 
   /** Runs a script as `bash -euo pipefail` would. */
   run(text: string, environment: Readonly<Record<string, string>> = {}): Promise<ShellResult> {
-    const path = `${this.#bin}${delimiter}${process.env['PATH']}`
-    const env = { ...process.env, NO_COLOR: '1', SYSTEM_PATH: process.env['PATH'], ...environment, PATH: path }
+    const path = `${this.#bin}${delimiter}${process.env.PATH}`
+    const env = { ...process.env, NO_COLOR: '1', SYSTEM_PATH: process.env.PATH, ...environment, PATH: path }
     const child = spawn('bash', ['-euo', 'pipefail', '-c', text], {
       cwd: this.directory,
       env,

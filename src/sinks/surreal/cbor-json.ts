@@ -1,7 +1,7 @@
 /** JSON documents as CBOR: numbers stay exact, and what is nested too deeply becomes text. */
 import { Decimal, type Json } from '../../core/value.js'
 import { type CborBuffer, cbor } from './cbor-buffer.js'
-import { putJsonNumber } from './cbor-number.js'
+import { putJsonNumber, putShortDecimal } from './cbor-number.js'
 import type { CellSite } from './types.js'
 
 /** SurrealDB refuses values nested beyond about 250 levels; rows and wrappers need some of them. */
@@ -40,6 +40,7 @@ function putNested(buffer: CborBuffer, value: Json, site: CellSite, keyed: boole
 
 function putNumber(buffer: CborBuffer, value: number | bigint | Decimal, site: CellSite, keyed: boolean): void {
   if (typeof value === 'number' && Number.isSafeInteger(value)) buffer.putInteger(value)
+  else if (typeof value === 'number' && !keyed && putShortDecimal(buffer, String(value))) return
   else if (typeof value === 'number' && !Number.isFinite(value)) buffer.putFloat(value)
   else if (!putJsonNumber(buffer, String(value), keyed)) site.count('decimal')
 }

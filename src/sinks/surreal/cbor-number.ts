@@ -8,6 +8,8 @@ const decimalTag = 10
 const int64Min = -(2n ** 63n)
 const int64Max = 2n ** 63n - 1n
 const longestInt64 = 20
+/** Fewer digits than any decimal may have. */
+const shortDecimal = 28
 
 export function isInt64(value: bigint): boolean {
   return value >= int64Min && value <= int64Max
@@ -19,6 +21,14 @@ export function putDecimal(buffer: CborBuffer, text: string): boolean {
   if (exact === undefined) return false
   buffer.putTag(decimalTag)
   buffer.putText(exact)
+  return true
+}
+
+/** What JavaScript prints of an ordinary fraction: canonical and exact. False: nothing was written. */
+export function putShortDecimal(buffer: CborBuffer, text: string): boolean {
+  if (text.length > shortDecimal || !/^-?\d+\.\d+$/.test(text)) return false
+  buffer.putTag(decimalTag)
+  buffer.putText(text)
   return true
 }
 
