@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander'
 import { logFormats, logLevels } from './log.js'
 import { type CommandName, defaults, existingModes } from './settings.js'
+import { valueHelp } from './value-flags.js'
 
 /** Adds every flag of this command, in groups. Nothing is read from the environment here. */
 export function addOptions(command: Command, name: CommandName): Command {
@@ -9,7 +10,7 @@ export function addOptions(command: Command, name: CommandName): Command {
   addTarget(command)
   if (name === 'full') addFull(command)
   else addIncremental(command, name)
-  return addGeneral(command)
+  return addGeneral(command).addHelpText('after', valueHelp)
 }
 
 function addSource(command: Command): void {
@@ -34,6 +35,8 @@ function addTarget(command: Command): void {
     .option('--to-namespace <name>', 'namespace to write to')
     .option('--to-database <name>', 'database to write to')
     .option('--batch-size <rows>', `rows written at once (default: ${defaults.batchSize})`)
+  const collect = (text: string, before: readonly string[] | undefined) => [...(before ?? []), text]
+  command.option('--value <form>', 'form of values, once or more: interval=string (see below)', collect)
   const how = 'what to do with a target table that holds other records'
   command.addOption(new Option('--existing <how>', `${how} (default: refuse)`).choices(existingModes))
 }

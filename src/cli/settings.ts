@@ -4,6 +4,7 @@ import { parseDuration } from './duration.js'
 import { isServer, parseEndpoint } from './endpoint.js'
 import { type LogFormat, type LogLevel, logFormats, logLevels } from './log.js'
 import { pipelineId } from './pipeline-id.js'
+import { parseValues } from './value-flags.js'
 
 export const existingModes = ['refuse', 'replace', 'keep'] as const
 
@@ -26,6 +27,7 @@ export interface Flags {
   readonly toDatabase?: string
   readonly existing?: string
   readonly batchSize?: string
+  readonly value?: readonly string[]
   readonly id?: string
   readonly emitCheckpoints?: boolean
   readonly checkpointDir?: string
@@ -59,6 +61,7 @@ export interface Settings {
     readonly username?: string
     readonly password?: string
     readonly existing: (typeof existingModes)[number]
+    readonly values: ReturnType<typeof parseValues>
   }
   readonly id: string
   /** Undefined: what the target prefers. */
@@ -129,6 +132,7 @@ export function settle(command: CommandName, flags: Flags, env: Environment): Se
       username: flags.surrealUsername ?? variable('SURREAL_USERNAME') ?? normal?.username,
       password: flags.surrealPassword ?? variable('SURREAL_PASSWORD') ?? normal?.password,
       existing: choice('--existing', existingModes, flags.existing, 'refuse'),
+      values: parseValues(flags.value),
     },
     id: checkId(
       flags.id ?? pipelineId({ source: sourceDatabase ?? databaseOf(url) ?? user ?? '', namespace, database }),

@@ -16,7 +16,10 @@ export type Key = readonly Value[]
 export interface RowBatch {
   readonly op: 'upsert' | 'delete'
   readonly table: Table
-  /** Which columns the rows carry, in order: all of the table's, or only its key columns when `op` is `delete`. */
+  /**
+   * Which columns the rows carry, in order: the table's, or only its key columns when `op` is `delete`. After a transform
+   * they may be fewer, and columns of its own may follow; those of the key are always there.
+   */
   readonly columns: readonly Column[]
   readonly length: number
   /** Size of the rows in the source's wire form, roughly. `undefined`: unknown. */
@@ -31,6 +34,8 @@ export interface RowBatch {
 export interface RowCursor {
   /** Moves to the next row. False: there is none. */
   next(): boolean
+  /** False: the current row has no such field, and none is to be written. Absent where every row has every column. */
+  has?(column: number): boolean
   /** The cell in this column of the current row. */
   get(column: number): Value
   /** Hands that cell to a writer, in the cheapest form there is. */
@@ -57,7 +62,10 @@ export interface ReplaceBatch {
 
 export type Batch = RowBatch | TruncateBatch | ReplaceBatch
 
-/** A batch of rows that must exist with this content. A column that a row lacks is null. */
+/**
+ * A batch of rows that must exist with this content. A column of the table that a row lacks is null; where other columns
+ * are given, a row is written with those that it has.
+ */
 export function upserts(table: Table, rows: readonly Row[], columns: readonly Column[] = table.columns): RowBatch {
   return new ObjectBatch('upsert', table, columns, rows)
 }
@@ -97,18 +105,20 @@ class ObjectBatch implements RowBatch {
   }
 
   cursor(): RowCursor {
-    return new ObjectCursor(this.columns, this.#rows)
+    return new ObjectCursor(this.columns, this.#rows, this.columns !== this.table.columns && this.op === 'upsert')
   }
 }
 
 class ObjectCursor implements RowCursor {
   readonly #columns: readonly Column[]
   readonly #rows: readonly Row[]
+  readonly #sparse: boolean
   #index = -1
 
-  constructor(columns: readonly Column[], rows: readonly Row[]) {
+  constructor(columns: readonly Column[], rows: readonly Row[], sparse: boolean) {
     this.#columns = columns
     this.#rows = rows
+    this.#sparse = sparse
   }
 
   next(): boolean {
@@ -122,6 +132,12 @@ class ObjectCursor implements RowCursor {
     if (row === undefined || name === undefined)
       throw new RangeError('The cursor is not on a row, or has no such column')
     return Object.hasOwn(row, name) ? (row[name] ?? null) : null
+  }
+
+  has(column: number): boolean {
+    const row = this.#rows[this.#index]
+    const name = this.#columns[column]?.name
+    return !this.#sparse || (row !== undefined && name !== undefined && Object.hasOwn(row, name))
   }
 
   write(column: number, writer: ValueWriter): void {

@@ -1,6 +1,7 @@
 /** The unit of applying and of checkpointing, in both phases. */
 import type { Batch } from './batch.js'
 import type { Position } from './checkpoint.js'
+import type { Table } from './schema.js'
 
 /**
  * The batches between two positions: barriers first, then upserts and deletes with every key at most once (I3). The
@@ -14,4 +15,6 @@ export interface Delta {
   readonly drained: boolean
   /** When the newest change in it was committed, in milliseconds since 1970 by the source's clock. */
   readonly committedAtMs?: number
+  /** Tables in it that were not announced before, for example because they got new names. The sink is prepared for them first. */
+  readonly tables?: readonly Table[]
 }

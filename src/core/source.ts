@@ -16,6 +16,8 @@ export interface BatchLimits {
   readonly rowsMax: number
   /** In the source's wire form. */
   readonly bytesMax: number
+  /** A larger row, in the source's wire form, is refused with `E_ROW_TOO_LARGE` before it is decoded. @defaultValue none */
+  readonly rowBytesMax?: number
 }
 
 /** What an engine tells a source or a sink about the run. */

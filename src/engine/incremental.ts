@@ -47,6 +47,8 @@ export async function runIncremental(
 /** Applies one delta and its checkpoint. True: it carried changes. */
 async function apply(run: Run, delta: Delta): Promise<boolean> {
   const { sink, checkpoints } = run.settings
+  const { tables = [] } = delta
+  if (tables.length > 0) await run.retrying(async () => sink.prepare?.(tables, { phase: 'full', signal: run.signal }))
   const changed = sink.commit === undefined ? await write(run, delta) : await commit(run, delta)
   const { position, committedAtMs } = delta
   const lagMs = committedAtMs === undefined ? undefined : Math.max(0, Date.now() - committedAtMs)

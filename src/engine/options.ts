@@ -69,6 +69,7 @@ export function settle(options: SyncEngineOptions): EngineSettings {
   wholeNumber('inFlight', settings.inFlight)
   wholeNumber('limits.rowsMax', settings.limits.rowsMax)
   wholeNumber('limits.bytesMax', settings.limits.bytesMax)
+  wholeNumber('limits.rowBytesMax', settings.limits.rowBytesMax ?? 1)
   wholeNumber('retry.attemptsMax', settings.retry.attemptsMax)
   delay('retry.delayMs', settings.retry.delayMs)
   delay('retry.delayMsMax', settings.retry.delayMsMax)

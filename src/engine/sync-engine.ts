@@ -157,8 +157,9 @@ export class SyncEngine extends EventEmitter<SyncEvents> {
   /** Which phases to run, and where the incremental one starts if the full one does not run before it. */
   async #start(options: RunOptions): Promise<{ phases: readonly Phase[]; from: Position | undefined }> {
     const { source, checkpoints, id } = this.#settings
-    if (options.phase === 'full') return { phases: ['full'], from: undefined }
+    // Also where the full phase does not need it: a store that cannot be read must not be found out after triggers are there.
     const stored = await checkpoints?.load(id)
+    if (options.phase === 'full') return { phases: ['full'], from: undefined }
     const copied = stored !== undefined && isCopied(stored)
     if (options.from !== undefined) {
       const floor = source.parse(options.from)

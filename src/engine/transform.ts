@@ -59,10 +59,10 @@ function withKeyOf(original: Row, row: Row, table: Table): Row {
   return copy
 }
 
-/** The table's columns that occur in the rows, then added fields, which are written by their JavaScript type. */
+/** The table's columns that occur in the rows, then added fields: as text is, they are written by their JavaScript type. */
 function columnsOf(rows: readonly Row[], table: Table): readonly Column[] {
   const names = new Set(rows.flatMap((row) => Object.keys(row)))
   const columns = table.columns.filter(({ name }) => names.delete(name))
-  for (const name of names) columns.push({ name, type: { kind: 'json' }, sourceType: 'transform', nullable: true })
+  for (const name of names) columns.push({ name, type: { kind: 'text' }, sourceType: 'transform', nullable: true })
   return columns
 }

@@ -1,4 +1,5 @@
 /** Whatever ends a run, or cuts its connections, the next one goes on and both sides end up equal. */
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { compareDatabases, expectEqualDatabases } from '../support/compare.js'
 import { createDatabase, type TestDatabase } from '../support/database.js'
@@ -11,7 +12,7 @@ import { openTarget } from './target.js'
 
 const runMsMax = 240_000
 /** The copy of this many takes a while. */
-const large = { customers: 5_000, orders: 40_000 }
+const large = { customers: 2_000, orders: 30_000 }
 const small = { customers: 300, orders: 1_000 }
 
 let source: TestDatabase
@@ -20,8 +21,8 @@ let directory: Directory
 
 beforeEach(async () => {
   source = await createDatabase()
-  target = await startSurreal()
   directory = await temporaryDirectory()
+  target = await startSurreal({ storage: `surrealkv://${join(directory.path, 'target')}` })
 })
 
 afterEach(async () => {

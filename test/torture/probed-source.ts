@@ -5,17 +5,15 @@
 import type { Delta } from '../../src/core/delta.js'
 import { SyncError } from '../../src/core/errors.js'
 import type { ChangeOptions, RunContext } from '../../src/core/source.js'
-import { AuditReader, type AuditReading } from '../../src/sources/postgres/audit-reader.js'
 import { parseConnection } from '../../src/sources/postgres/connection-settings.js'
 import { Connections } from '../../src/sources/postgres/connections.js'
 import { GapTracker } from '../../src/sources/postgres/gap-tracker.js'
-import { readIdentity, verifyPosition } from '../../src/sources/postgres/identity.js'
 import { Installer } from '../../src/sources/postgres/installer.js'
-import { decode, encode } from '../../src/sources/postgres/position.js'
+import { openReader, type ReaderParts } from '../../src/sources/postgres/open-reader.js'
+import { decode } from '../../src/sources/postgres/position.js'
 import { auditNames } from '../../src/sources/postgres/schema.sql.js'
 import { Session } from '../../src/sources/postgres/session.js'
 import { lock } from '../../src/sources/postgres/snapshot.js'
-import { StructureWatch } from '../../src/sources/postgres/structure-watch.js'
 import { ownTable } from '../../src/sources/postgres/table-selection.js'
 import { PostgresTriggerSource, type PostgresTriggerSourceOptions } from '../../src/sources/postgres/trigger-source.js'
 import { readContent, readStructureNumbers, type TableContent, type TableName, tableNames } from './workload-tables.js'
@@ -35,11 +33,6 @@ export interface Probe {
 }
 
 /** The parts whose absence the negative controls prove to matter. */
-export interface ReaderParts {
-  readonly tracker: new (...args: ConstructorParameters<typeof GapTracker>) => GapTracker
-  readonly lock: AuditReading['lock']
-}
-
 export const rightParts: ReaderParts = { tracker: GapTracker, lock }
 
 export class ProbedSource extends PostgresTriggerSource {
@@ -66,26 +59,15 @@ export class ProbedSource extends PostgresTriggerSource {
   override async *changes(options: ChangeOptions): AsyncGenerator<Delta> {
     const [connections, warn] = [this.#connections, this.#context?.warn]
     if (connections === undefined || warn === undefined) throw new SyncError('E_CONFIG', 'The source is not open')
-    const names = auditNames('public')
-    const installer = new Installer(connections, 'public', warn)
-    const after = decode(options.after)
-    const identity = await connections.use(async (session) => {
-      const now = await readIdentity(session)
-      await verifyPosition(session, names, after, now)
-      return now
+    const { reader } = await openReader(decode(options.after), {
+      connections,
+      installer: new Installer(connections, 'public', warn),
+      names: auditNames('public'),
+      warn,
+      tables: options.tables.map(ownTable),
+      selection: this.#options,
+      parts: this.#parts,
     })
-    const structure = new StructureWatch(connections, installer, options.tables.map(ownTable), warn)
-    await structure.look(after.structures ?? {})
-    const tracker = new this.#parts.tracker(after.highest, after.gaps)
-    const position = () =>
-      encode({
-        sequence: tracker.sequence,
-        highest: tracker.highest,
-        gaps: tracker.gaps.map(({ low, high }) => [low, high]),
-        identity,
-        structures: structure.structures(),
-      })
-    const reader = new AuditReader({ connections, names, tracker, structure, lock: this.#parts.lock, position })
     const untilSequence = options.until === undefined ? undefined : decode(options.until).sequence
     for await (const delta of reader.changes({ ...options, untilSequence })) {
       yield delta

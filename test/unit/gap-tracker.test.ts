@@ -77,6 +77,24 @@ describe('GapTracker', () => {
     expect(covered).toBe(20_050)
   })
 
+  it('has a gap searched again only when a transaction that may own it has ended', () => {
+    const tracker = new GapTracker(0)
+    tracker.advance([], [10], 0)
+    expect(tracker.unsearched).toHaveLength(1)
+    tracker.fence(new Set(['v1/1', 'v2/1']))
+    tracker.advance([], [], 10)
+    expect(tracker.unsearched).toEqual([])
+    tracker.fence(new Set(['v1/1', 'v2/1', 'v3/1']))
+    expect(tracker.unsearched).toEqual([])
+    tracker.fence(new Set(['v1/1', 'v3/1']))
+    expect(tracker.unsearched).toHaveLength(1)
+    tracker.advance([5], [], 10)
+    expect(tracker.gaps).toMatchObject([
+      { low: 1, high: 4, searched: true },
+      { low: 6, high: 9, searched: true },
+    ])
+  })
+
   it('loses no number, whatever the order of commits (model: each number is open, visible or rolled back)', async () => {
     const step = fc.record({
       takes: fc.integer({ min: 0, max: 4 }),
@@ -89,9 +107,12 @@ describe('GapTracker', () => {
         const visible = new Set<number>()
         const seen = new Set<number>()
         let next = 1
+        const releasing = new Set<string>()
         const poll = () => {
-          if (tracker.gaps.length > 0) tracker.fence(new Set(open.values()))
-          const late = tracker.gaps
+          // A commit is visible before its locks are gone.
+          if (tracker.gaps.length > 0) tracker.fence(new Set([...open.values(), ...releasing]))
+          releasing.clear()
+          const late = tracker.unsearched
             .flatMap(({ low, high }) => Array.from({ length: high - low + 1 }, (_, index) => low + index))
             .filter((number) => visible.has(number))
           const page = late.slice(0, pageSize)
@@ -114,6 +135,7 @@ describe('GapTracker', () => {
           for (const [which, commits] of ends) {
             const number = [...open.keys()][which % Math.max(open.size, 1)]
             if (number === undefined) continue
+            releasing.add(open.get(number) ?? '')
             open.delete(number)
             if (commits) visible.add(number)
           }

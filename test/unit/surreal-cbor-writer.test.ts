@@ -11,7 +11,7 @@ const codec = new CborCodec({})
 /** The bytes of what is written, in hexadecimal, and the reasons that were counted. */
 function written(write: (writer: CborWriter) => void, options: ValueOptions = {}, keyed = false) {
   const writer = new CborWriter(valueForms(options), 16)
-  writer.site = new CellSite('public.t', 'c')
+  writer.site = new CellSite('public.t', 'c', valueForms(options))
   writer.keyed = keyed
   write(writer)
   const bytes = writer.slice(0, writer.position).slice()

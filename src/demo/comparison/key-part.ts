@@ -1,22 +1,20 @@
 /** Values as parts of a record id. */
 import { type ExactDecimal, parseDecimal, printDecimal } from './decimal.js'
 import type { PostgresType } from './postgres-type.js'
-import { float, type SurrealValue, scalar } from './surreal-value.js'
+import { type SurrealValue, scalar } from './surreal-value.js'
 
-/** SurrealDB 3.0 stores numbers in keys as decimals in scientific notation, and cannot read these back. */
+/** SurrealDB 3.0 stores numbers in keys as decimals in scientific notation, and cannot read smaller ones back. */
 const decimalScale = 6
-const floatMax = 2 ** 96
 
 /**
- * Numbers that are equal are one key, however they are written. A table with a key that SurrealDB can write but not read
- * (small decimals, large floats, years of other than four digits) could not be read any more: such a part is text.
+ * Numbers that are equal are one key, however they are written. Keys that SurrealDB can write but not read back faithfully
+ * (floats, small decimals, years of other than four digits) are text: a table with such a key could not be read any more.
  */
 export function keyPart(value: SurrealValue, kind: PostgresType['kind'] | undefined): SurrealValue {
   switch (value.kind) {
-    case 'float': {
-      const number = Number(value.text) + 0
-      return Number.isFinite(number) && Math.abs(number) >= floatMax ? scalar('string', String(number)) : float(number)
-    }
+    case 'float':
+      // The numeric values that are no numbers stay floats.
+      return kind === 'numeric' ? value : scalar('string', String(Number(value.text) + 0))
     case 'decimal':
       return isSmall(parseDecimal(value.text)) ? scalar('string', value.text) : value
     case 'datetime':

@@ -4,17 +4,17 @@ import type { SyncWarning } from '../../core/events.js'
 import type { Table } from '../../core/schema.js'
 import { stateTable } from './statements.js'
 import { planTable, type TablePlan } from './table-plan.js'
-import type { ValueForms } from './types.js'
+import type { ValueChoices } from './value-choices.js'
 
 export class Catalog {
-  readonly #forms: ValueForms
+  readonly #choices: ValueChoices
   readonly #tableName: (table: Table) => string
   /** Target names by source label. */
   readonly #targets = new Map<string, string>()
   readonly #plans = new WeakMap<Table, TablePlan>()
 
-  constructor(forms: ValueForms, tableName: (table: Table) => string) {
-    this.#forms = forms
+  constructor(choices: ValueChoices, tableName: (table: Table) => string) {
+    this.#choices = choices
     this.#tableName = tableName
   }
 
@@ -59,7 +59,7 @@ export class Catalog {
         hint: 'Add a primary key, or leave the table out.',
       })
     }
-    const plan = planTable(table, this.#targets.get(table.label) ?? this.#targetOf(table), this.#forms)
+    const plan = planTable(table, this.#targets.get(table.label) ?? this.#targetOf(table), this.#choices)
     this.#plans.set(table, plan)
     return plan
   }

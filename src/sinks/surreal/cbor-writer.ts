@@ -34,15 +34,14 @@ interface OpenCell {
 /** Writes cells. Set {@link site} before each. */
 export class CborWriter extends CborBuffer implements ValueWriter {
   /** The column that the next cells belong to. */
-  site = new CellSite('', '')
+  site: CellSite
   /** Within a record id: one spelling for equal values, only forms that SurrealDB can read back, and never a null. */
   keyed = false
-  readonly #forms: ValueForms
   readonly #open: OpenCell[] = []
 
   constructor(forms: ValueForms, capacityBytes?: number) {
     super(capacityBytes)
-    this.#forms = forms
+    this.site = new CellSite('', '', forms)
   }
 
   /** Forgets ranges that an error left open. */
@@ -105,7 +104,7 @@ export class CborWriter extends CborBuffer implements ValueWriter {
   }
 
   uuid(source: Uint8Array, start: number): void {
-    if (this.#forms.uuid === 'string') {
+    if (this.site.forms.uuid === 'string') {
       this.putText(uuidText(source, start))
     } else {
       this.reserve(19)
@@ -118,7 +117,7 @@ export class CborWriter extends CborBuffer implements ValueWriter {
   }
 
   date(days: number): void {
-    if (this.#forms.date === 'string') this.putText(dateText(days))
+    if (this.site.forms.date === 'string') this.putText(dateText(days))
     else this.#datetime(days * secondsPerDay, 0, days)
     this.#end()
   }
@@ -135,8 +134,8 @@ export class CborWriter extends CborBuffer implements ValueWriter {
   }
 
   interval(months: number, days: number, micros: bigint): void {
-    if (this.#forms.interval === 'object') this.#intervalObject(months, days, micros)
-    else if (this.#forms.interval === 'string') this.putText(durationText(months, days, micros))
+    if (this.site.forms.interval === 'object') this.#intervalObject(months, days, micros)
+    else if (this.site.forms.interval === 'string') this.putText(durationText(months, days, micros))
     else if (months !== 0 || days < 0 || micros < 0n) {
       this.site.count('interval')
       this.putText(durationText(months, days, micros))
@@ -171,7 +170,7 @@ export class CborWriter extends CborBuffer implements ValueWriter {
   }
 
   range(lower: RangeBound, upper: RangeBound): void {
-    if (this.#forms.ranges === 'object') {
+    if (this.site.forms.ranges === 'object') {
       this.putHead(cbor.map, 3)
       this.putText('bounds')
       this.putText((lower === 'inclusive' ? '[' : '(') + (upper === 'inclusive' ? ']' : ')'))
@@ -186,7 +185,7 @@ export class CborWriter extends CborBuffer implements ValueWriter {
   }
 
   emptyRange(): void {
-    if (this.#forms.ranges === 'object') {
+    if (this.site.forms.ranges === 'object') {
       this.putHead(cbor.map, 1)
       this.putText('empty')
       this.putByte(cbor.true)
@@ -198,7 +197,7 @@ export class CborWriter extends CborBuffer implements ValueWriter {
   }
 
   geometry(shape: Shape): void {
-    putShape(this, shape, this.#forms.geometry, this.site)
+    putShape(this, shape, this.site.forms.geometry, this.site)
     this.#end()
   }
 
@@ -209,9 +208,9 @@ export class CborWriter extends CborBuffer implements ValueWriter {
 
   #finiteDecimal(text: string): void {
     if (putDecimal(this, text)) return
-    if (this.#forms.numericOverflow === 'error') throw this.site.refuse('a number that a decimal cannot hold')
+    if (this.site.forms.numericOverflow === 'error') throw this.site.refuse('a number that a decimal cannot hold')
     this.site.count('decimal')
-    if (this.#forms.numericOverflow === 'float' && !this.keyed) this.putFloat(Number(text))
+    if (this.site.forms.numericOverflow === 'float' && !this.keyed) this.putFloat(Number(text))
     else this.putText(text)
   }
 
@@ -231,9 +230,9 @@ export class CborWriter extends CborBuffer implements ValueWriter {
   }
 
   #notADatetime(text: string): void {
-    if (this.#forms.infinity === 'error') throw this.site.refuse('a date or timestamp that a datetime cannot hold')
+    if (this.site.forms.infinity === 'error') throw this.site.refuse('a date or timestamp that a datetime cannot hold')
     this.site.count('infinity')
-    if (this.#forms.infinity === 'null' && !this.keyed) this.putByte(cbor.null)
+    if (this.site.forms.infinity === 'null' && !this.keyed) this.putByte(cbor.null)
     else this.putText(text)
   }
 
@@ -249,7 +248,7 @@ export class CborWriter extends CborBuffer implements ValueWriter {
 
   /** In objects a bound follows its name, elsewhere its tag; an absent bound is null either way. */
   #bounds(lowerHead: Uint8Array, lower: RangeBound, upperHead: Uint8Array, upper: RangeBound): void {
-    const named = this.#forms.ranges === 'object'
+    const named = this.site.forms.ranges === 'object'
     const absentUpper = named ? Uint8Array.of(...upperHead, cbor.null) : upperHead
     this.putRaw(lowerHead)
     if (lower === 'unbounded') {

@@ -14,10 +14,15 @@ export async function defineDatabases(
   options: Abortable,
 ): Promise<void> {
   if (namespace === undefined || database === undefined) return
-  for (const text of [defineNamespace(namespace), defineDatabase(database)]) {
-    const { failure } = await connection.call((db) => ask(db, text), options)
-    if (failure !== undefined && !isForbidden(failure)) throw toSyncError(failure)
-  }
+  await defineIfAllowed(connection, defineNamespace(namespace), options)
+  // It was not selected if it was not there.
+  await connection.call((db) => db.use({ namespace, database }), options)
+  await defineIfAllowed(connection, defineDatabase(database), options)
+}
+
+async function defineIfAllowed(connection: Connection, text: string, options: Abortable): Promise<void> {
+  const { failure } = await connection.call((db) => ask(db, text), options)
+  if (failure !== undefined && !isForbidden(failure)) throw toSyncError(failure)
 }
 
 /** Defines the table of state records. @throws SyncError `E_RIGHTS` */

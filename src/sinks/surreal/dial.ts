@@ -4,9 +4,10 @@ import { SyncError } from '../../core/errors.js'
 import type { Abortable } from '../../core/source.js'
 import type { Address } from './address.js'
 import type { Dial, Link } from './connection.js'
-import { toSyncError } from './errors.js'
+import { reachHint, toSyncError } from './errors.js'
 import { webSocketEngine } from './one-shot-web-socket-engine.js'
 import { RawCborCodec } from './raw-cbor.js'
+import { selectExisting } from './select-database.js'
 import { pause, settle } from './settle.js'
 
 /** Who signs in, and which database is used. */
@@ -39,7 +40,8 @@ const lockDelayMs = 100
 
 /** Opens an engine in this process. Every lane gets the same one, because a database file has one opener. */
 export function embeddedDial(options: DialOptions): Dial {
-  const levels = new SignInLevels(options.credentials)
+  // The engine trusts whoever opens it, and a new database has no users to sign in as.
+  const levels = new SignInLevels({ ...options.credentials, username: undefined })
   const dial: Dial = async (abortable) => {
     const engines = await embeddedEngines(options.address)
     for (let attempt = 1; ; attempt += 1) {
@@ -108,7 +110,6 @@ async function openUrl(
   level: AuthLevel | undefined,
   { signal }: Abortable,
 ): Promise<Link> {
-  const { namespace, database } = credentials
   const requests = new Requests()
   let engineFailed: (error: unknown) => void = () => {}
   const failed = new Promise<never>((_, reject) => {
@@ -132,8 +133,10 @@ async function openUrl(
     // The end is often reported before the reason, which must win.
     const ended = new Promise<never>((_, reject) => link.onLost((error) => setImmediate(reject, error)))
     ended.catch(() => {})
-    const options = { namespace, database, authentication: authentication(credentials, level), reconnect: false }
-    const connected = db.connect(address.embedded ? 'mem://' : address.url, options)
+    const options = { authentication: authentication(credentials, level), reconnect: false }
+    const connected = db
+      .connect(address.embedded ? 'mem://' : address.url, options)
+      .then(() => selectExisting(db, credentials))
     connected.catch(() => {})
     await settle(Promise.race([failed, connected, ended]), {
       timeoutMs: connectTimeoutMs,
@@ -151,7 +154,7 @@ async function openUrl(
 /** While connecting, silence and a cut both mean that nobody is there. */
 function unreachable(error: SyncError): SyncError {
   if (error.code !== 'E_CONNECTION_LOST') return error
-  return new SyncError('E_UNREACHABLE', error.message, { cause: error.cause ?? error })
+  return new SyncError('E_UNREACHABLE', error.message, { hint: reachHint, cause: error.cause ?? error })
 }
 
 function authentication({ namespace, database, username, password }: Credentials, level: AuthLevel | undefined) {

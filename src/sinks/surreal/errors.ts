@@ -30,7 +30,11 @@ interface Foreign {
 
 const notExecuted = /^The query was not executed due to/
 const conflict = /can be retried|transaction conflict|read or write conflict/i
+const signInHint = 'Check the user name and the password.'
 const editorHint = 'Give the user the role EDITOR or OWNER on the database.'
+
+/** For when nobody answers. */
+export const reachHint = 'Check the address, and that SurrealDB runs and accepts connections from here.'
 
 /** A response that only says that another statement of the transaction failed. */
 export function isConsequence(error: unknown): boolean {
@@ -93,7 +97,11 @@ const connectionNames = new Set([
 function networkVerdict(foreign: Foreign, context: ErrorContext): Verdict | undefined {
   const { code, name, status, text, reason } = foreign
   const where = context.address === undefined ? '' : ` at ${context.address}`
-  const unreachable: Verdict = { code: 'E_UNREACHABLE', sentence: `SurrealDB does not answer${where}` }
+  const unreachable: Verdict = {
+    code: 'E_UNREACHABLE',
+    sentence: `SurrealDB does not answer${where}`,
+    hint: reachHint,
+  }
   const lost: Verdict = { code: 'E_CONNECTION_LOST', sentence: `The connection to SurrealDB${where} was lost` }
   if (tlsCodes.test(code))
     return { code: 'E_TLS', sentence: `SurrealDB${where} offers no TLS that can be trusted (${code})` }
@@ -116,7 +124,8 @@ function networkVerdict(foreign: Foreign, context: ErrorContext): Verdict | unde
 }
 
 function statusVerdict(status: number): Verdict {
-  if (status === 401) return { code: 'E_AUTH', sentence: 'SurrealDB refuses the user name or password' }
+  if (status === 401)
+    return { code: 'E_AUTH', sentence: 'SurrealDB refuses the user name or password', hint: signInHint }
   if (status === 403) return { code: 'E_RIGHTS', sentence: 'SurrealDB forbids this request', hint: editorHint }
   if (status === 413) {
     return {
@@ -150,7 +159,7 @@ const serverVerdicts: readonly (readonly [RegExp, Verdict])[] = [
   ],
   [
     /problem with authentication|InvalidAuth/i,
-    { code: 'E_AUTH', sentence: 'SurrealDB refuses the user name or password' },
+    { code: 'E_AUTH', sentence: 'SurrealDB refuses the user name or password', hint: signInHint },
   ],
   [
     /IAM error|not enough permissions|anonymous access not allowed|^NotAllowed /i,

@@ -79,13 +79,16 @@ function rangeBytes(target: string, after: StoredId | undefined): Uint8Array {
 }
 
 /** What the writer makes of this key: the SDK, which decoded it, would turn whole floats into integers. */
-function keyBytes({ table, shape, forms }: TablePlan, id: unknown): Uint8Array | undefined {
+function keyBytes({ table, shape, keySites, forms }: TablePlan, id: unknown): Uint8Array | undefined {
   const key = isReadableKey(table) ? readKey(table, shape.bare, id) : undefined
   if (key === undefined) return undefined
   const writer = new CborWriter(forms, 256)
   writer.putRaw(shape.idPrefix)
   writer.keyed = true
-  for (const [index, { type }] of table.key.entries()) writeValue(key[index] ?? null, type, writer)
+  for (const [index, { type }] of table.key.entries()) {
+    writer.site = keySites[index] ?? writer.site
+    writeValue(key[index] ?? null, type, writer)
+  }
   return writer.slice(0, writer.position)
 }
 

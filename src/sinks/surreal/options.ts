@@ -8,7 +8,8 @@ import type { Dial } from './connection.js'
 import { type AuthLevel, customDial, embeddedDial, remoteDial } from './dial.js'
 import type { ExistingRecords } from './ownership.js'
 import type { PieceLimits } from './row-encoder.js'
-import { choose, type ValueForms, type ValueOptions, valueForms } from './types.js'
+import { choose, type ValueOptions } from './types.js'
+import { ValueChoices, type ValueSettings } from './value-choices.js'
 
 /** A database named by URL. The sink opens and closes its connections. */
 export interface SurrealAddressOptions {
@@ -16,6 +17,7 @@ export interface SurrealAddressOptions {
   readonly url: string
   readonly namespace: string
   readonly database: string
+  /** Without meaning for `mem://`, `surrealkv://` and `rocksdb://`: whoever opens those owns them. */
   readonly username?: string
   readonly password?: string
   /** Where the user is defined. By default the root, the namespace and the database are tried in turn. */
@@ -37,11 +39,16 @@ export interface SurrealFactoryOptions {
 }
 
 export interface SurrealSinkSettings extends ValueOptions {
+  /** The forms of values by type and by column: `{ columns: { 'public.events.took': { interval: 'object' } } }`. */
+  readonly values?: ValueSettings
   /** How many writes run at once, each over its own connection. @defaultValue `2` */
   readonly writers?: number
   /** At most this many rows in a transaction. @defaultValue what is fastest for the engine */
   readonly batchSize?: number
-  /** A larger row is refused. @defaultValue 32 MiB; 3.5 MiB over http and https */
+  /**
+   * A row that is larger at the source, or as it would be sent, is refused by name (`E_ROW_TOO_LARGE`). At most 128 MiB.
+   * @defaultValue 32 MiB; 3.5 MiB over http and https
+   */
   readonly maxRowBytes?: number
   /** @defaultValue `10_000` */
   readonly connectTimeoutMs?: number
@@ -69,7 +76,7 @@ export interface SinkConfig {
   readonly callTimeoutMs: number
   readonly existing: ExistingRecords
   readonly tableName: (table: Table) => string
-  readonly forms: ValueForms
+  readonly choices: ValueChoices
   readonly limits: BatchLimits
   readonly insertLimits: PieceLimits
   readonly writeLimits: PieceLimits
@@ -88,6 +95,8 @@ const defaults = {
   /** On `mem://` the cost grows with the square of the records inserted in one transaction. Others lose little by it. */
   memoryInsertRowsMax: 200,
   rowBytesMax: 32 * MiB,
+  /** What a SurrealDB server takes at once over WebSocket. SurrealKV fails for good beyond about 95 MB. */
+  rowBytesLimit: 128 * MiB,
   /** A SurrealDB server takes 4 MiB over HTTP. */
   httpBytesMax: 3.5 * MiB,
   writersMax: 16,
@@ -107,7 +116,7 @@ export function sinkConfig(options: SurrealSinkOptions): SinkConfig {
   const http = address?.protocol === 'http:' || address?.protocol === 'https:'
   const memory = address === undefined || address.protocol === 'mem:'
   const rowsMax = positive('batchSize', options.batchSize) ?? defaults.transactionRowsMax
-  const rowBytesMax = positive('maxRowBytes', options.maxRowBytes) ?? defaults.rowBytesMax
+  const rowBytesMax = positive('maxRowBytes', options.maxRowBytes, defaults.rowBytesLimit) ?? defaults.rowBytesMax
   const writeLimits: PieceLimits = {
     rowsMax: Math.min(rowsMax, defaults.transactionRowsMax),
     bytesMax: http ? defaults.httpBytesMax : defaults.transactionBytesMax,
@@ -126,8 +135,13 @@ export function sinkConfig(options: SurrealSinkOptions): SinkConfig {
     callTimeoutMs: positive('callTimeoutMs', options.callTimeoutMs) ?? defaults.callTimeoutMs,
     existing: choose('existing', ['refuse', 'replace', 'keep'], options.existing),
     tableName: options.tableName ?? ((table) => table.name),
-    forms: valueForms(options),
-    limits: { ...limits, rowsMax: Math.min(limits.rowsMax, rowsMax) },
+    choices: new ValueChoices(options, options.values),
+    limits: {
+      ...limits,
+      rowsMax: Math.min(limits.rowsMax, rowsMax),
+      // Before it is decoded a row is often larger than after: where little may be sent, it is the latter that counts.
+      rowBytesMax: Math.max(rowBytesMax, defaults.rowBytesMax),
+    },
     insertLimits: memory
       ? { ...writeLimits, rowsMax: Math.min(writeLimits.rowsMax, defaults.memoryInsertRowsMax) }
       : writeLimits,
@@ -166,7 +180,8 @@ function required(name: string, given: string | undefined): string {
   throw new SyncError('E_CONFIG', `The option ${name} of the SurrealDB sink is missing`)
 }
 
-function positive(name: string, given: number | undefined): number | undefined {
-  if (given === undefined || (Number.isFinite(given) && given >= 1)) return given
+function positive(name: string, given: number | undefined, max = Number.MAX_VALUE): number | undefined {
+  if (given === undefined || (Number.isFinite(given) && given >= 1 && given <= max)) return given
+  if (given > max) throw new SyncError('E_CONFIG', `The option ${name} of the SurrealDB sink is more than ${max}`)
   throw new SyncError('E_CONFIG', `The option ${name} of the SurrealDB sink is not a positive number`)
 }

@@ -21,10 +21,11 @@ const recordIdHead = [0xc8, cbor.array | 2]
 /**
  * One key column that SurrealDB accepts as a key is the key; any other is wrapped in an array of one, several form an array
  * in key order. Key columns stay fields too, except a single key column named `id`.
+ * @param keyForms Those of the first key column.
  */
-export function recordShape(table: Table, target: string, forms: ValueForms): RecordShape {
+export function recordShape(table: Table, target: string, keyForms: ValueForms): RecordShape {
   const [first, ...others] = table.key
-  const bare = first !== undefined && others.length === 0 && isBare(first.type, forms)
+  const bare = first !== undefined && others.length === 0 && isBare(first.type, keyForms)
   const prefix = new CborBuffer(256)
   for (const byte of recordIdHead) prefix.putByte(byte)
   prefix.putText(target)

@@ -78,21 +78,22 @@ export class RowEncoder {
 
   #putRow(): void {
     const writer = this.#writer
-    const { recordPrefix, omitsNulls } = this.#plan
+    const { recordPrefix, fields, open } = this.#layout
     if (this.#deleting) {
       this.#putRecordId()
       return
     }
     writer.putRaw(recordPrefix)
     this.#putRecordId()
-    for (const { name, index, site } of this.#layout.fields) {
+    for (const { name, index, site } of fields) {
+      if (this.#cursor.has?.(index) === false) continue
       const start = writer.position
       writer.putRaw(name)
       writer.site = site
       this.#cursor.write(index, writer)
-      if (omitsNulls && this.#isNull(start + name.length)) writer.position = start
+      if (site.forms.nulls === 'none' && this.#isNull(start + name.length)) writer.position = start
     }
-    if (omitsNulls) writer.putByte(cbor.end)
+    if (open) writer.putByte(cbor.end)
   }
 
   #putRecordId(): void {

@@ -4,25 +4,38 @@ import { quoteIdentifier } from './quote.js'
 /** The table of state records, beside the target tables. */
 export const stateTable = 'surreal_sync_state'
 
-/** What a write transaction does with `$rows`: records, or record ids to delete. */
-export type WriteKind = 'insert' | 'upsert' | 'delete' | 'nothing'
+/** What a write transaction does with its rows: records, or record ids to delete. */
+export type WriteKind = 'insert' | 'upsert' | 'rewrite' | 'delete' | 'nothing'
 
 /** `THROW`n when the state record is not the one this sink wrote last. */
 export const fencedText = 'surreal_sync: state record is '
 
-const decodeRows = 'LET $rows = encoding::cbor::decode($bytes);'
+/** Where the rows come from. Decoded in place: a LET would copy them once more. */
+const sources = { decoded: 'encoding::cbor::decode($bytes)', bound: '$rows' } as const
 
 /**
  * Update, else create, is cheaper than UPSERT on every engine: UPSERT takes a savepoint for each record. A record that is
  * there already keeps its graph edges, and its events see an update.
+ *
+ * SurrealDB does not store an update that it finds equal to what is there, and to it `1`, `1f` and `1dec` are equal. To
+ * rewrite is to see to it that the new kind is stored, by way of an empty record where it has to be.
  */
-const writes: { readonly [Kind in WriteKind]: string } = {
-  insert: 'INSERT $rows RETURN NONE;',
-  upsert: `FOR $row IN $rows {
+const writes: { readonly [Kind in WriteKind]: (rows: string) => string } = {
+  insert: (rows) => `INSERT ${rows} RETURN NONE;`,
+  upsert: (rows) => `FOR $row IN ${rows} {
   IF (UPDATE $row.id CONTENT $row RETURN VALUE id) == [] { CREATE $row.id CONTENT $row RETURN NONE }
 };`,
-  delete: 'DELETE $rows RETURN NONE;',
-  nothing: '',
+  rewrite: (rows) => `FOR $row IN ${rows} {
+  LET $before = (SELECT * FROM ONLY $row.id);
+  LET $after = (UPDATE $row.id CONTENT $row RETURN VALUE <string>$this);
+  IF $after == [] { CREATE $row.id CONTENT $row RETURN NONE }
+  ELSE IF $before == $row AND <string>$before != $after[0] {
+    UPDATE $row.id CONTENT { id: $row.id } RETURN NONE;
+    UPDATE $row.id CONTENT $row RETURN NONE
+  }
+};`,
+  delete: (rows) => `DELETE ${rows} RETURN NONE;`,
+  nothing: () => '',
 }
 
 /**
@@ -33,8 +46,7 @@ export function writeTransaction(kind: WriteKind, decodes: boolean): string {
   return `BEGIN;
 LET $seen = (SELECT VALUE token FROM ONLY $state);
 IF $seen NOT IN $known { THROW '${fencedText}' + (IF $seen == NONE { 'missing' } ELSE { 'foreign' }) };
-${decodes && kind !== 'nothing' ? decodeRows : ''}
-${writes[kind]}
+${writes[kind](decodes ? sources.decoded : sources.bound)}
 UPSERT $state CONTENT { pipeline: $pipeline, token: $next, written_at: time::now() } RETURN VALUE token;
 COMMIT;`
 }

@@ -1,5 +1,6 @@
 /** Writes batches into SurrealDB. */
 import { type Batch, isBarrier, type ReplaceBatch, type RowBatch, type TruncateBatch } from '../../core/batch.js'
+import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
 import type { Table } from '../../core/schema.js'
 import type { PrepareOptions, Sink } from '../../core/sink.js'
@@ -43,6 +44,9 @@ export class SurrealSink implements Sink {
   #pipeline: string | undefined
   #catalog: Catalog
   #ownership: Ownership | undefined
+  /** Targets that were replaced since: what they hold may look equal to a new row and yet be of another kind. */
+  readonly #replaced = new Set<string>()
+  #choicesChecked = false
 
   /** @throws SyncError `E_CONFIG` */
   constructor(options: SurrealSinkOptions) {
@@ -50,11 +54,11 @@ export class SurrealSink implements Sink {
     this.#config = config
     this.limits = config.limits
     this.inFlight = config.writers
-    this.#catalog = new Catalog(config.forms, config.tableName)
+    this.#catalog = new Catalog(config.choices, config.tableName)
     this.#pool = new LanePool(
       Array.from({ length: config.writers }, (_, index) => {
         const connection = new Connection(config.dial, { callTimeoutMs: config.callTimeoutMs, address: config.address })
-        return new Lane({ index, connection, writer: new CborWriter(config.forms) })
+        return new Lane({ index, connection, writer: new CborWriter(config.choices.general) })
       }),
     )
   }
@@ -74,7 +78,8 @@ export class SurrealSink implements Sink {
     this.#warn = (warning) => context.warn(warning)
     this.#pipeline = context.syncId
     this.#ownership = undefined
-    this.#catalog = new Catalog(this.#config.forms, this.#config.tableName)
+    this.#choicesChecked = false
+    this.#catalog = new Catalog(this.#config.choices, this.#config.tableName)
     for (const lane of this.#pool.lanes) lane.bind(context.syncId)
     await this.#pool.first.connection.open(context)
   }
@@ -83,6 +88,7 @@ export class SurrealSink implements Sink {
     if (this.#pipeline === undefined) throw new Error('SurrealSink.prepare() was called before open()')
     const { lanes, first } = this.#pool
     const { connection } = first
+    if (!this.#choicesChecked) this.#checkChoices(tables, options)
     const plans = this.#catalog.register(tables, this.#warn)
     await defineDatabases(connection, this.#config, options)
     await this.#findEncoding(options)
@@ -96,6 +102,7 @@ export class SurrealSink implements Sink {
     await ownership.save(options)
     await defineTargets(connection, plans, options)
     for (const lane of lanes) await lane.claim(lanes.length, options)
+    this.#replaced.clear()
     this.#ownership = ownership
   }
 
@@ -126,6 +133,24 @@ export class SurrealSink implements Sink {
     })
   }
 
+  /** Once in a run: later there may be fewer tables, which is no mistake in the options. */
+  #checkChoices(tables: readonly Table[], { phase }: PrepareOptions): void {
+    this.#choicesChecked = true
+    const { columns, types } = this.#config.choices.unused(tables)
+    const [column] = columns
+    if (column !== undefined && phase === 'full') {
+      throw new SyncError('E_CONFIG', `A form was chosen for the values of ${column}, but no table has this column`, {
+        hint: 'Write it like public.events.took.',
+      })
+    }
+    for (const name of [...columns, ...types]) {
+      this.#warn({
+        code: 'value_form_unused',
+        message: `A form was chosen for the values of ${name}, but there are none`,
+      })
+    }
+  }
+
   #warnStateMissing(pipeline: string): void {
     this.#warn({
       code: 'state_missing',
@@ -152,7 +177,8 @@ export class SurrealSink implements Sink {
         // The rows were there: a chunk that is read again, or another writer.
         ownership.notFresh(target)
       }
-      await lane.write({ kind: batch.op, bytes, table: table.label }, options)
+      const kind = batch.op === 'upsert' && this.#replaced.has(target) ? 'rewrite' : batch.op
+      await lane.write({ kind, bytes, table: table.label }, options)
     }
   }
 
@@ -164,6 +190,7 @@ export class SurrealSink implements Sink {
     options: Abortable,
   ): Promise<void> {
     const { target, table } = plan
+    if (batch.op === 'replace') this.#replaced.add(target)
     if (!ownership.isOwned(target)) {
       this.#skipSweep(table, `holds records of others that \`existing: 'keep'\` protects`)
     } else if (batch.op === 'truncate') await removeAll(lane, plan, options)

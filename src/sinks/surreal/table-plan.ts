@@ -4,17 +4,21 @@ import type { Column, Table } from '../../core/schema.js'
 import { CborBuffer, cbor } from './cbor-buffer.js'
 import { type RecordShape, recordShape } from './record-id.js'
 import { CellSite, type ValueForms } from './types.js'
+import type { ValueChoices } from './value-choices.js'
 
 export interface TablePlan {
   readonly table: Table
   /** The name of the table in SurrealDB. */
   readonly target: string
   readonly shape: RecordShape
-  readonly sites: ReadonlyMap<string, CellSite>
-  /** The head of each record and the name `id`. */
-  readonly recordPrefix: Uint8Array
-  readonly omitsNulls: boolean
+  /** By column; those that a transform adds follow. */
+  readonly sites: Map<string, CellSite>
+  /** Of the key columns, for record ids. */
+  readonly keySites: readonly CellSite[]
+  /** Of columns that the table does not have. */
   readonly forms: ValueForms
+  /** The layout of batches with all of the table's columns. */
+  readonly layout: RowLayout
 }
 
 /** One cell of a record: where it comes from and what goes in front of it. */
@@ -29,58 +33,92 @@ export interface PlannedCell {
 export interface RowLayout {
   readonly key: readonly PlannedCell[]
   readonly fields: readonly PlannedCell[]
+  /** The head of each record and the name `id`. */
+  readonly recordPrefix: Uint8Array
+  /** The head does not say how many fields there are: a byte ends them. */
+  readonly open: boolean
 }
 
-export function planTable(table: Table, target: string, forms: ValueForms): TablePlan {
-  const shape = recordShape(table, target, forms)
-  const omitsNulls = forms.nulls === 'none'
-  const prefix = new CborBuffer(64)
-  if (omitsNulls) prefix.putByte(cbor.openMap)
-  else prefix.putHead(cbor.map, shape.fieldNames.size + 1)
-  prefix.putText('id')
-  return {
-    table,
-    target,
-    shape,
-    sites: new Map(table.columns.map(({ name }) => [name, new CellSite(table.label, name)])),
-    recordPrefix: prefix.slice(0, prefix.position).slice(),
-    omitsNulls,
-    forms,
-  }
+/** Columns that are added have sites of their own, up to this many. */
+const sitesMax = 5_000
+
+type Layable = Pick<TablePlan, 'table' | 'shape' | 'sites' | 'keySites' | 'forms'>
+
+export function planTable(table: Table, target: string, choices: ValueChoices): TablePlan {
+  const [firstKey] = table.key
+  const shape = recordShape(table, target, firstKey === undefined ? choices.general : choices.forms(table, firstKey))
+  const sites = new Map(
+    table.columns.map((column) => [column.name, new CellSite(table.label, column.name, choices.forms(table, column))]),
+  )
+  const keySites = table.key.map((column) => {
+    const site = sites.get(column.name)
+    // What is counted as a field must not be counted again.
+    return site === undefined || shape.fieldNames.has(column.name)
+      ? new CellSite(table.label, column.name, choices.forms(table, column))
+      : site
+  })
+  const plan = { table, target, shape, sites, keySites, forms: choices.general }
+  return { ...plan, layout: layOut(plan, table.columns, false) }
 }
 
-/** Finds the columns of a batch. It may carry them in any order. */
+/** Finds the columns of a batch. It may carry them in any order, lack some, and have others than the table. */
 export function rowLayout(plan: TablePlan, batch: RowBatch): RowLayout {
-  const indexes = new Map(batch.columns.map((column, index) => [column.name, index]))
-  const cell = (column: Column, name: Uint8Array): PlannedCell => {
-    const index = indexes.get(column.name)
-    const site = plan.sites.get(column.name)
-    if (index === undefined || site === undefined) {
-      throw new Error(`A batch of ${plan.table.label} lacks the column ${column.name}`)
-    }
-    return { index, site, name }
-  }
-  const none = new Uint8Array(0)
-  return {
-    key: plan.table.key.map((column) => {
-      const keyCell = cell(column, none)
-      // What is counted as a field must not be counted again.
-      return plan.shape.fieldNames.has(column.name)
-        ? { ...keyCell, site: new CellSite(plan.table.label, column.name) }
-        : keyCell
-    }),
-    fields: batch.op === 'delete' ? [] : plan.table.columns.flatMap((column) => fieldCell(plan, column, cell)),
-  }
+  if (batch.op === 'delete') return { ...plan.layout, key: keyCells(plan, batch.columns), fields: [] }
+  return batch.columns === plan.table.columns ? plan.layout : layOut(plan, batch.columns, true)
 }
 
-function fieldCell(
-  plan: TablePlan,
-  column: Column,
-  cell: (column: Column, name: Uint8Array) => PlannedCell,
-): readonly PlannedCell[] {
-  const name = plan.shape.fieldNames.get(column.name)
-  if (name === undefined) return []
+/** @param sparse Whether a row may lack a column. */
+function layOut(plan: Layable, columns: readonly Column[], sparse: boolean): RowLayout {
+  const names = fieldNames(plan, columns)
+  const fields = columns.flatMap(({ name: column }, index): readonly PlannedCell[] => {
+    const name = names.get(column)
+    return name === undefined ? [] : [{ index, site: siteOf(plan, column), name: text(name) }]
+  })
+  const open = sparse || fields.some(({ site }) => site.forms.nulls === 'none')
+  const prefix = new CborBuffer(64)
+  if (open) prefix.putByte(cbor.openMap)
+  else prefix.putHead(cbor.map, fields.length + 1)
+  prefix.putText('id')
+  return { key: keyCells(plan, columns), fields, recordPrefix: prefix.slice(0, prefix.position).slice(), open }
+}
+
+function siteOf({ table, sites, forms }: Layable, column: string): CellSite {
+  const site = sites.get(column) ?? new CellSite(table.label, column, forms)
+  if (sites.size < sitesMax) sites.set(column, site)
+  return site
+}
+
+function keyCells({ table, keySites }: Layable, columns: readonly Column[]): readonly PlannedCell[] {
+  const name = new Uint8Array(0)
+  return table.key.map((column, part) => {
+    const index = columns.findIndex((it) => it.name === column.name)
+    const site = keySites[part]
+    if (index < 0 || site === undefined) throw new Error(`A batch of ${table.label} lacks the column ${column.name}`)
+    return { index, site, name }
+  })
+}
+
+/** The table's columns have the names they always have. A column that was added yields to them, and is never called `id`. */
+function fieldNames({ table, shape }: Layable, columns: readonly Column[]): ReadonlyMap<string, string> {
+  const own = new Set(table.columns.map(({ name }) => name))
+  const names = new Map<string, string>()
+  for (const { name } of columns) {
+    const field = shape.fieldNames.get(name)
+    if (field !== undefined) names.set(name, field)
+  }
+  const taken = new Set(['id', ...names.values()])
+  for (const { name } of columns) {
+    if (own.has(name)) continue
+    let field = name
+    while (taken.has(field)) field += '_'
+    taken.add(field)
+    names.set(name, field)
+  }
+  return names
+}
+
+function text(name: string): Uint8Array {
   const buffer = new CborBuffer(name.length * 3 + 8)
   buffer.putText(name)
-  return [cell(column, buffer.slice(0, buffer.position))]
+  return buffer.slice(0, buffer.position)
 }

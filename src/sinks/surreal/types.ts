@@ -1,7 +1,7 @@
 /** How values become SurrealDB values where there is a choice, and what happens to those that do not fit. */
 import { SyncError } from '../../core/errors.js'
 
-/** Choices that hold for every column. A value that cannot take the chosen form takes a fallback and is counted. */
+/** Choices of form. A value that cannot take the chosen form takes a fallback and is counted. */
 export interface ValueOptions {
   /** NULL as a field that is null, or as no field at all. @defaultValue `'null'` */
   readonly nulls?: 'null' | 'none'
@@ -22,7 +22,7 @@ export interface ValueOptions {
 }
 
 /** The values allowed for each option, the default first. */
-const choices = {
+export const choices = {
   nulls: ['null', 'none'],
   numericOverflow: ['string', 'float', 'error'],
   infinity: ['string', 'null', 'error'],
@@ -76,15 +76,17 @@ export const fallbackReasons = {
 
 export type FallbackReason = keyof typeof fallbackReasons
 
-/** One column of one table: what a writer needs to name and count what did not fit. */
+/** One column of one table: the forms of its values, and what a writer needs to name and count what did not fit. */
 export class CellSite {
   readonly table: string
   readonly column: string
+  readonly forms: ValueForms
   readonly fallbacks = new Map<FallbackReason, number>()
 
-  constructor(table: string, column: string) {
+  constructor(table: string, column: string, forms: ValueForms) {
     this.table = table
     this.column = column
+    this.forms = forms
   }
 
   count(reason: FallbackReason): void {

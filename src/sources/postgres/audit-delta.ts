@@ -2,63 +2,84 @@
 import type { Batch, ReplaceBatch } from '../../core/batch.js'
 import type { Position } from '../../core/checkpoint.js'
 import type { Delta } from '../../core/delta.js'
+import type { Table } from '../../core/schema.js'
 import type { ReadOptions } from '../../core/source.js'
 import type { AuditReading } from './audit-reader.js'
-import { type AuditPage, type AuditRow, cut, readAuditRows } from './audit-rows.js'
-import { lockHolders } from './fence.js'
+import { type AuditPage, type AuditRow, cut, readAuditRows, readTableRows } from './audit-rows.js'
+import { planWork, type Work } from './delta-work.js'
 import { waitForFlush } from './flush-gate.js'
 import type { PostgresTable } from './postgres-table.js'
 import { reread } from './reread.js'
 import type { Session } from './session.js'
 import { absentFrom, readTable } from './snapshot.js'
+import { lockAvailable } from './table-locks.js'
+
+/** What a delta is to look at. */
+export interface DeltaScope {
+  /** The tables that the next audit rows name. Rows of others wait for the next poll. */
+  readonly tables: ReadonlySet<number>
+  /** Whether to try the tables that wait for a lock. */
+  readonly retries: boolean
+  readonly rowsMax: number
+}
+
+/** What one snapshot shows. */
+interface View {
+  readonly page: AuditPage
+  readonly work: Work
+  /** Tables whose rows are in the page and must wait. */
+  readonly held: ReadonlySet<number>
+  /** Tables that were held back and are read now: up to where, or `undefined` to the end. */
+  readonly returned: ReadonlyMap<number, number | undefined>
+}
 
 export class AuditDelta implements Delta {
+  /** After this delta the target equals the source as of this read. */
   readonly drained: boolean
+  /** All that keeps it from being drained is tables that must wait. */
+  readonly blocked: boolean
   readonly committedAtMs: number | undefined
+  /** Tables that the sink does not know yet. */
+  readonly tables: readonly Table[]
   readonly #reading: AuditReading
   readonly #session: Session
-  readonly #page: AuditPage
-  readonly #work: Work
+  readonly #view: View
   readonly #options: ReadOptions
   #finished = false
 
-  private constructor(reading: AuditReading, session: Session, page: AuditPage, work: Work, options: ReadOptions) {
+  private constructor(reading: AuditReading, session: Session, view: View, options: ReadOptions) {
+    const { page, work, returned } = view
+    const { structure, progress } = reading
     this.#reading = reading
     this.#session = session
-    this.#page = page
-    this.#work = work
+    this.#view = view
     this.#options = options
-    this.drained = page.drained
+    const replaced = new Set(work.replace.map(({ oid }) => oid))
+    const waiting =
+      [...progress.held.tables.keys()].some((oid) => !replaced.has(oid) && !isComplete(returned, oid)) ||
+      [...structure.pending].some((oid) => !replaced.has(oid))
+    this.drained = page.drained && !waiting
+    this.blocked = page.drained && waiting
     this.committedAtMs = newest([...page.late, ...page.fresh])
+    this.tables = structure.takeAdded()
   }
 
   /**
    * Takes the snapshot. Afterwards the delta must be finished or closed.
-   * @param oids The tables that the next audit rows name. Rows of others wait for the next poll.
    * @returns undefined if a table is no longer what it was when the structure was looked at
    */
-  static async open(
-    reading: AuditReading,
-    oids: ReadonlySet<number>,
-    rowsMax: number,
-    options: ReadOptions,
-  ): Promise<AuditDelta | undefined> {
-    const { connections, names, tracker, structure } = reading
+  static async open(reading: AuditReading, scope: DeltaScope, options: ReadOptions): Promise<AuditDelta | undefined> {
+    const { connections } = reading
     const session = await connections.session()
     try {
-      if (tracker.gaps.length > 0) tracker.fence(await lockHolders(session, names))
-      const named = new Map([...structure.tables].filter(([oid]) => oids.has(oid) || structure.pending.has(oid)))
       await session.begin('snapshot')
-      await reading.lock(session, [...named.values()])
-      if (!(await structure.same(session, named.keys()))) {
+      const view = await look(reading, session, scope)
+      if (view === undefined) {
         session.destroy()
         return undefined
       }
-      const usable = ({ table }: AuditRow) => named.has(table) || !structure.tables.has(table)
-      const page = cut(await readAuditRows(session, names, tracker, rowsMax), usable)
-      const work = plan(page, named, structure.pending)
-      if (!isEmpty(work)) await waitForFlush(session, () => connections.session())
-      return new AuditDelta(reading, session, page, work, options)
+      if (!isEmpty(view.work)) await waitForFlush(session, () => connections.session())
+      return new AuditDelta(reading, session, view, options)
     } catch (error) {
       session.destroy()
       throw error
@@ -67,7 +88,7 @@ export class AuditDelta implements Delta {
 
   /** It changes nothing in the sink. */
   get empty(): boolean {
-    return isEmpty(this.#work)
+    return isEmpty(this.#view.work) && this.tables.length === 0
   }
 
   /** It was read to its end. */
@@ -77,7 +98,7 @@ export class AuditDelta implements Delta {
 
   /** Right once the batches have ended. */
   get position(): Position {
-    return this.#reading.position()
+    return this.#reading.progress.position()
   }
 
   /** Barriers with all rows of their tables first, then changed keys. */
@@ -89,9 +110,19 @@ export class AuditDelta implements Delta {
   async finish(): Promise<void> {
     await this.#session.commit()
     this.#session.release()
-    const { tracker, structure } = this.#reading
-    tracker.advance(sequences(this.#page.late), sequences(this.#page.fresh), this.#page.searchedTo)
-    structure.replaced(this.#work.replace.map(({ oid }) => oid))
+    const { progress, structure } = this.#reading
+    const { page, work, held, returned } = this.#view
+    const { late, fresh, searchedTo } = page
+    for (const row of late) if (held.has(row.table)) progress.held.owe(row.table, row.sequence)
+    for (const [oid, upTo] of returned) {
+      if (upTo === undefined) progress.held.release(oid)
+      else progress.held.advance(oid, upTo)
+    }
+    for (const { oid } of work.replace) progress.held.release(oid)
+    progress.tracker.advance(sequences(late), sequences(fresh), searchedTo)
+    structure.replaced(work.replace.map(({ oid }) => oid))
+    const last = fresh.at(-1) ?? late.at(-1)
+    if (last !== undefined) progress.anchorAt(last.sequence, last.transaction)
     this.#finished = true
   }
 
@@ -102,11 +133,12 @@ export class AuditDelta implements Delta {
 
   async *#batches(): AsyncGenerator<Batch> {
     const { limits, signal } = this.#options
-    for (const table of this.#work.replace) {
+    const { work } = this.#view
+    for (const table of work.replace) {
       yield this.#replace(table)
       yield* readTable(this.#session, table, { ...limits, signal })
     }
-    for (const [table, keys] of this.#work.keys) yield* reread(this.#session, table, [...keys], { ...limits, signal })
+    for (const [table, keys] of work.keys) yield* reread(this.#session, table, [...keys], { ...limits, signal })
     await this.finish()
   }
 
@@ -115,34 +147,57 @@ export class AuditDelta implements Delta {
   }
 }
 
-/** What a page asks to be done. */
-interface Work {
-  /** Tables to read as a whole. */
-  readonly replace: readonly PostgresTable[]
-  /** Keys to read again, as the capture functions wrote them. */
-  readonly keys: ReadonlyMap<PostgresTable, ReadonlySet<string>>
-}
-
-function plan(page: AuditPage, tables: ReadonlyMap<number, PostgresTable>, pending: ReadonlySet<number>): Work {
-  const whole = new Set(pending)
-  const keys = new Map<PostgresTable, Set<string>>()
-  for (const { table: oid, key } of [...page.late, ...page.fresh]) {
-    const table = tables.get(oid)
-    if (table === undefined) continue
-    if (key === null) whole.add(oid)
-    else if (!whole.has(oid)) keysOf(keys, table).add(key)
+/** Locks, takes the snapshot, and reads what it says is to be done. */
+async function look(reading: AuditReading, session: Session, scope: DeltaScope): Promise<View | undefined> {
+  const { names, progress, structure } = reading
+  const { tracker, held } = progress
+  const locked = await lockNamed(reading, session, scope)
+  if (!(await structure.same(session, locked))) return undefined
+  const usable = ({ table }: AuditRow) => locked.has(table) || held.tables.has(table) || !structure.tables.has(table)
+  const page = cut(await readAuditRows(session, names, tracker, scope.rowsMax), usable)
+  const rows = [...page.late, ...page.fresh]
+  const returned = new Map<number, number | undefined>()
+  for (const [oid, after] of held.tables) {
+    if (!locked.has(oid)) continue
+    const { rowsMax } = scope
+    const owed = await readTableRows(session, names, oid, { after, upTo: tracker.highest, rowsMax })
+    rows.push(...owed.rows)
+    returned.set(oid, owed.complete ? undefined : owed.rows.at(-1)?.sequence)
   }
-  const replace = [...tables.values()].filter(({ oid }) => whole.has(oid))
-  for (const table of replace) keys.delete(table)
-  return { replace, keys }
+  const ready = new Map([...structure.tables].filter(([oid]) => locked.has(oid)))
+  const waiting = new Set([...held.tables.keys()].filter((oid) => !locked.has(oid)))
+  return { page, work: planWork(rows, ready, structure.pending), held: waiting, returned }
 }
 
-function keysOf(keys: Map<PostgresTable, Set<string>>, table: PostgresTable): Set<string> {
-  const existing = keys.get(table)
-  if (existing !== undefined) return existing
-  const created = new Set<string>()
-  keys.set(table, created)
-  return created
+/** Locks the tables that the delta may have to read. One that cannot be had now is held back. */
+async function lockNamed(reading: AuditReading, session: Session, scope: DeltaScope): Promise<ReadonlySet<number>> {
+  const { structure, progress, lock, warn } = reading
+  const { tracker, held } = progress
+  const named = [...structure.tables.values()].filter(
+    ({ oid }) => scope.tables.has(oid) || structure.pending.has(oid) || held.tables.has(oid),
+  )
+  const free = named.filter(({ oid }) => !structure.isStuck(oid))
+  const isWaiting = ({ oid }: PostgresTable) => held.tables.has(oid)
+  const others = scope.retries ? free.filter(isWaiting) : []
+  const locked = await lockAvailable(
+    session,
+    free.filter((table) => !isWaiting(table)),
+    others,
+    lock,
+  )
+  for (const table of named) {
+    if (locked.has(table.oid) || !held.hold(table.oid, tracker.sequence)) continue
+    warn({
+      code: 'table_held_back',
+      table: table.label,
+      message: `${table.label} is locked by somebody else: its changes wait, those of other tables go on`,
+    })
+  }
+  return locked
+}
+
+function isComplete(returned: ReadonlyMap<number, number | undefined>, oid: number): boolean {
+  return returned.has(oid) && returned.get(oid) === undefined
 }
 
 function isEmpty({ replace, keys }: Work): boolean {

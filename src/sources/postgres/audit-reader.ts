@@ -4,27 +4,26 @@ import type { Batch } from '../../core/batch.js'
 import type { Position } from '../../core/checkpoint.js'
 import type { Delta } from '../../core/delta.js'
 import { SyncError } from '../../core/errors.js'
+import type { SyncWarning } from '../../core/events.js'
 import type { ChangeOptions } from '../../core/source.js'
-import { AuditDelta } from './audit-delta.js'
+import { AuditDelta, type DeltaScope } from './audit-delta.js'
 import { peekTables } from './audit-rows.js'
 import type { Connections } from './connections.js'
 import { stateOf } from './errors.js'
-import type { GapTracker } from './gap-tracker.js'
-import type { PostgresTable } from './postgres-table.js'
+import { lockHolders } from './fence.js'
+import type { Progress } from './progress.js'
 import type { AuditNames } from './schema.sql.js'
-import type { Session } from './session.js'
 import type { StructureWatch } from './structure-watch.js'
+import type { Lock } from './table-locks.js'
 
 /** What a reader and its deltas work with. */
 export interface AuditReading {
   readonly connections: Connections
   readonly names: AuditNames
-  readonly tracker: GapTracker
+  readonly progress: Progress
   readonly structure: StructureWatch
-  /** Holds off statements that would rewrite or empty tables under the snapshot. */
-  readonly lock: (session: Session, tables: readonly PostgresTable[]) => Promise<void>
-  /** Where the reader is now. */
-  readonly position: () => Position
+  readonly lock: Lock
+  readonly warn: (warning: SyncWarning) => void
 }
 
 const limits = {
@@ -37,8 +36,14 @@ const limits = {
   idleMsMax: 250,
   /** How long after the last change polling stays quick. */
   busyForMs: 5_000,
-  /** How often structure is looked at while nothing changes. */
-  lookMs: 5_000,
+  /** How often structure is looked at: so that it takes a hundredth of the time, within these bounds. */
+  lookMsMin: 1_000,
+  lookMsMax: 10_000,
+  lookShare: 100,
+  /** How often tables that wait for a lock are tried again. */
+  retryMs: 100,
+  /** How often a delta is opened anew because structure moved under its feet. */
+  openAttemptsMax: 10,
 }
 
 export class AuditReader {
@@ -46,24 +51,25 @@ export class AuditReader {
   #rowsMax = limits.rowsMin
   #delayMs = limits.busyMs
   #changedAt = performance.now()
-  #lookedAt = performance.now()
+  #lookAt = performance.now() + limits.lookMsMin
+  #retryAt = 0
 
   constructor(reading: AuditReading) {
     this.#reading = reading
   }
 
-  /** See `Source.changes`. The position to start after is the tracker's. */
+  /** See `Source.changes`. The position to start after is the one of the progress. */
   async *changes(options: ChangeOptions & { readonly untilSequence?: number }): AsyncGenerator<Delta> {
     let first = true
     for (;;) {
       options.signal?.throwIfAborted()
-      const tables = await this.#changedTables()
-      if (first || tables !== undefined) {
-        const delta = await this.#delta(tables ?? new Set(), options)
-        const drained = yield* this.#offer(delta, first)
-        if (!drained) continue
-        first = false
-        if (this.#isReached(options)) return
+      const scope = await this.#poll()
+      if (first || scope !== undefined) {
+        const delta = await this.#delta(scope ?? this.#scope(new Set()), options)
+        yield* this.#offer(delta, first)
+        if (delta.drained) first = false
+        if (delta.drained && this.#isReached(options)) return
+        if (!delta.drained && !delta.blocked) continue
       }
       await this.#sleep(options.signal)
     }
@@ -71,45 +77,60 @@ export class AuditReader {
 
   /** Whether a drained delta is the last one. */
   #isReached({ follow, untilSequence }: { readonly follow: boolean; readonly untilSequence?: number }): boolean {
-    return untilSequence === undefined ? !follow : this.#reading.tracker.sequence >= untilSequence
+    return untilSequence === undefined ? !follow : this.#reading.progress.sequence >= untilSequence
   }
 
-  /** The tables that the next delta must name, or undefined if there is nothing to do. */
-  async #changedTables(): Promise<ReadonlySet<number> | undefined> {
-    const { connections, names, tracker, structure } = this.#reading
+  /** What the next delta is to look at, or undefined if there is nothing to do. Takes no lock and opens no transaction. */
+  async #poll(): Promise<DeltaScope | undefined> {
+    const { connections, names, progress, structure } = this.#reading
+    const { tracker, held } = progress
     await this.#look()
-    const tables = await connections.use((session) => peekTables(session, names, tracker, this.#rowsMax))
-    const idle = tables.size === 0 && tracker.gaps.length === 0 && structure.pending.size === 0
-    return idle ? undefined : tables
+    const tables = await connections.use(async (session) => {
+      if (tracker.gaps.length > 0) tracker.fence(await lockHolders(session, names))
+      return peekTables(session, names, tracker, this.#rowsMax)
+    })
+    const scope = this.#scope(tables)
+    const waiting = held.tables.size > 0 || structure.pending.size > 0
+    const idle = tables.size === 0 && tracker.unsearched.length === 0 && !(waiting && scope.retries)
+    return idle ? undefined : scope
+  }
+
+  #scope(tables: ReadonlySet<number>): DeltaScope {
+    return { tables, retries: performance.now() >= this.#retryAt, rowsMax: this.#rowsMax }
   }
 
   async #look(): Promise<void> {
-    const now = performance.now()
-    if (now - this.#lookedAt < limits.lookMs) return
-    this.#lookedAt = now
+    const startedAt = performance.now()
+    if (startedAt < this.#lookAt) return
     await this.#reading.structure.look()
+    const now = performance.now()
+    const waitMs = Math.max(limits.lookMsMin, (now - startedAt) * limits.lookShare)
+    this.#lookAt = now + Math.min(limits.lookMsMax, waitMs)
   }
 
   /** Opens a delta; looks at the structure again as long as it moves under the delta's feet. */
-  async #delta(tables: ReadonlySet<number>, options: ChangeOptions): Promise<AuditDelta> {
-    for (let attempt = 1; ; attempt++) {
+  async #delta(scope: DeltaScope, options: ChangeOptions): Promise<AuditDelta> {
+    for (let attempt = 1; ; attempt += 1) {
       try {
-        const delta = await AuditDelta.open(this.#reading, tables, this.#rowsMax, options)
+        const delta = await AuditDelta.open(this.#reading, scope, options)
         if (delta !== undefined) return delta
       } catch (error) {
-        // 42P01: a table that was to be locked has been renamed or dropped.
-        if (stateOf(error) !== '42P01') throw error
+        // 42P01, 3F000: a table that was to be locked has been renamed or dropped, or its schema.
+        const state = stateOf(error)
+        if (state !== '42P01' && state !== '3F000') throw error
       }
-      if (attempt === 10) throw new SyncError('E_BUSY', 'The structure of the tables keeps changing')
+      if (attempt === limits.openAttemptsMax) {
+        throw new SyncError('E_BUSY', 'The structure of the tables keeps changing')
+      }
       await this.#reading.structure.look()
     }
   }
 
-  /** Yields a delta that says something, then takes in that it was applied. Returns whether it was drained. */
-  async *#offer(delta: AuditDelta, first: boolean): AsyncGenerator<Delta, boolean> {
-    const { tracker, position } = this.#reading
-    const { empty, drained } = delta
-    const before = tracker.sequence
+  /** Yields a delta that says something, then takes in that it was applied. */
+  async *#offer(delta: AuditDelta, first: boolean): AsyncGenerator<Delta> {
+    const { progress } = this.#reading
+    const { empty, drained, blocked } = delta
+    const before = progress.sequence
     try {
       if (empty) await delta.finish()
       else yield delta
@@ -117,14 +138,18 @@ export class AuditReader {
     } finally {
       delta.close()
     }
-    if (empty && ((first && drained) || tracker.sequence > before)) yield emptyDelta(position(), drained)
-    if (!empty) this.#changedAt = performance.now()
-    this.#rowsMax = drained ? limits.rowsMin : Math.min(limits.rowsMax, this.#rowsMax * limits.rowsGrowth)
-    return drained
+    if (empty && ((first && drained) || progress.sequence > before)) yield emptyDelta(progress.position(), drained)
+    const now = performance.now()
+    if (!empty) this.#changedAt = now
+    if (blocked) this.#retryAt = now + limits.retryMs
+    const behind = !drained && !blocked
+    this.#rowsMax = behind ? Math.min(limits.rowsMax, this.#rowsMax * limits.rowsGrowth) : limits.rowsMin
   }
 
   async #sleep(signal: AbortSignal | undefined): Promise<void> {
-    const busy = this.#reading.tracker.gaps.length > 0 || performance.now() - this.#changedAt < limits.busyForMs
+    const { tracker, held } = this.#reading.progress
+    const waiting = tracker.gaps.length > 0 || held.tables.size > 0
+    const busy = waiting || performance.now() - this.#changedAt < limits.busyForMs
     this.#delayMs = busy ? limits.busyMs : Math.min(limits.idleMsMax, this.#delayMs * 2)
     await sleep(this.#delayMs, undefined, { signal })
   }

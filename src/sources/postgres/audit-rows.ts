@@ -1,5 +1,5 @@
 /** Rows of the audit table, and which of them one poll may use. */
-import type { GapTracker } from './gap-tracker.js'
+import type { Gap, GapTracker } from './gap-tracker.js'
 import type { AuditNames } from './schema.sql.js'
 import type { Session, TextRow } from './session.js'
 
@@ -7,25 +7,29 @@ export interface AuditRow {
   readonly sequence: number
   /** The oid of the table. */
   readonly table: number
-  readonly operation: string
   /** The key as the JSON array that the capture function wrote; null for statements on the whole table. */
   readonly key: string | null
   readonly changedAtMs: number
+  /** Its `xmin`. */
+  readonly transaction: string
 }
 
 /** What one poll takes in. */
 export interface AuditPage {
   readonly late: readonly AuditRow[]
   readonly fresh: readonly AuditRow[]
-  /** The gaps were searched up to this number. */
+  /** The unsearched gaps were searched up to this number. */
   readonly searchedTo: number
   /** Nothing visible was left out. */
   readonly drained: boolean
 }
 
-const columns =
-  'c.sequence_id, c.table_id, c.operation, c.row_id, pg_catalog.floor(extract(epoch from c.changed_at) * 1000)'
-const gapRanges = 'rows from (pg_catalog.unnest($1::bigint[]), pg_catalog.unnest($2::bigint[])) as g(low, high)'
+/** Bounds of one poll, whatever keys look like: rows are read a slice at a time until there is enough. */
+const limits = { sliceRows: 10_000, bytesMax: 8_388_608 }
+
+const columns = 'c.sequence_id, c.table_id, c.row_id, pg_catalog.floor(extract(epoch from c.changed_at) * 1000), c.xmin'
+const gapRanges =
+  'rows from (pg_catalog.unnest($1::pg_catalog.int8[]), pg_catalog.unnest($2::pg_catalog.int8[])) as g(low, high)'
 
 /** The tables that the next page names. Reads at most as many rows as the page will. */
 export async function peekTables(
@@ -34,14 +38,16 @@ export async function peekTables(
   tracker: GapTracker,
   rowsMax: number,
 ): Promise<ReadonlySet<number>> {
-  const fresh = `select c.table_id from ${changes} c where c.sequence_id > $1 order by c.sequence_id limit $2`
   const doing = 'looking for changes'
+  const fresh = `select c.table_id from ${changes} c where c.sequence_id > $1 order by c.sequence_id limit $2`
   const rows = [
     ...(await session.rows(doing, `select distinct table_id from (${fresh}) p`, [tracker.highest, rowsMax])),
   ]
-  if (tracker.gaps.length > 0) {
-    const late = `select distinct c.table_id from ${gapRanges} join ${changes} c on c.sequence_id between g.low and g.high`
-    rows.push(...(await session.rows(doing, late, ranges(tracker))))
+  const { gaps } = nextGaps(tracker, rowsMax)
+  if (gaps.length > 0) {
+    const late = `select distinct c.table_id from ${gapRanges} cross join lateral (
+      select a.table_id from ${changes} a where a.sequence_id between g.low and g.high order by a.sequence_id limit $3) c`
+    rows.push(...(await session.rows(doing, late, [...bounds(gaps), rowsMax])))
   }
   return new Set(rows.map(([table]) => Number(table)))
 }
@@ -54,27 +60,37 @@ export async function readAuditRows(
   rowsMax: number,
 ): Promise<AuditPage> {
   const doing = 'reading changes'
-  const late =
-    tracker.gaps.length === 0
-      ? []
-      : await session.rows(
-          doing,
-          `select ${columns} from ${gapRanges} cross join lateral (
-             select * from ${changes} a where a.sequence_id between g.low and g.high order by a.sequence_id limit $3
-           ) c order by c.sequence_id limit $3`,
-          [...ranges(tracker), rowsMax],
-        )
-  const lateRows = late.map(auditRow)
-  const last = lateRows.at(-1)
-  if (last !== undefined && lateRows.length === rowsMax) {
-    return { late: lateRows, fresh: [], searchedTo: last.sequence, drained: false }
+  const { gaps, searchedTo } = nextGaps(tracker, rowsMax)
+  const lateSql = `select ${columns} from ${gapRanges} cross join lateral (
+      select a.*, a.xmin from ${changes} a
+      where a.sequence_id between g.low and g.high and a.sequence_id > $3 order by a.sequence_id limit $4
+    ) c order by c.sequence_id limit $4`
+  const late = await readSlices(0, rowsMax, async (after, count) => {
+    const open = gaps.filter(({ high }) => high > after)
+    return open.length === 0 ? [] : session.rows(doing, lateSql, [...bounds(open), after, count])
+  })
+  const last = late.rows.at(-1)
+  if (last !== undefined && !late.complete) {
+    return { late: late.rows, fresh: [], searchedTo: last.sequence, drained: false }
   }
-  const fresh = await session.rows(
-    doing,
-    `select ${columns} from ${changes} c where c.sequence_id > $1 order by c.sequence_id limit $2`,
-    [tracker.highest, rowsMax],
+  const freshSql = `select ${columns} from ${changes} c where c.sequence_id > $1 order by c.sequence_id limit $2`
+  const fresh = await readSlices(tracker.highest, rowsMax - late.rows.length, (after, count) =>
+    session.rows(doing, freshSql, [after, count]),
   )
-  return { late: lateRows, fresh: fresh.map(auditRow), searchedTo: tracker.highest, drained: fresh.length < rowsMax }
+  const drained = fresh.complete && searchedTo === tracker.highest
+  return { late: late.rows, fresh: fresh.rows, searchedTo, drained }
+}
+
+/** Reads rows of one table that were seen before and left, up to a number. */
+export function readTableRows(
+  session: Session,
+  { changes }: AuditNames,
+  table: number,
+  { after, upTo, rowsMax }: { readonly after: number; readonly upTo: number; readonly rowsMax: number },
+): Promise<{ readonly rows: readonly AuditRow[]; readonly complete: boolean }> {
+  const sql = `select ${columns} from ${changes} c
+    where c.sequence_id > $1 and c.sequence_id <= $2 and c.table_id = $3 order by c.sequence_id limit $4`
+  return readSlices(after, rowsMax, (from, count) => session.rows('reading changes', sql, [from, upTo, table, count]))
 }
 
 /** The part of the page before the first row of a table that may not be read now. */
@@ -88,16 +104,55 @@ export function cut(page: AuditPage, usable: (row: AuditRow) => boolean): AuditP
   return fresh < 0 ? page : { ...page, fresh: page.fresh.slice(0, fresh), drained: false }
 }
 
-function ranges({ gaps }: GapTracker): readonly (readonly number[])[] {
+/** The lowest gaps that may hold something new: as many as can hold so many rows, and at least one. */
+function nextGaps(
+  tracker: GapTracker,
+  rowsMax: number,
+): { readonly gaps: readonly Gap[]; readonly searchedTo: number } {
+  const { unsearched } = tracker
+  let width = 0
+  for (const [index, { low, high }] of unsearched.entries()) {
+    width += high - low + 1
+    if (width >= rowsMax && index < unsearched.length - 1) {
+      return { gaps: unsearched.slice(0, index + 1), searchedTo: high }
+    }
+  }
+  return { gaps: unsearched, searchedTo: tracker.highest }
+}
+
+function bounds(gaps: readonly Gap[]): readonly (readonly number[])[] {
   return [gaps.map(({ low }) => low), gaps.map(({ high }) => high)]
 }
 
-function auditRow([sequence, table, operation, key, changedAt]: TextRow): AuditRow {
+/** Reads until there are no more rows, or enough of them. */
+async function readSlices(
+  start: number,
+  rowsMax: number,
+  read: (after: number, count: number) => Promise<readonly TextRow[]>,
+): Promise<{ readonly rows: readonly AuditRow[]; readonly complete: boolean }> {
+  const rows: AuditRow[] = []
+  let after = start
+  let bytes = 0
+  while (rows.length < rowsMax && bytes < limits.bytesMax) {
+    const count = Math.min(limits.sliceRows, rowsMax - rows.length)
+    const slice = await read(after, count)
+    for (const text of slice) {
+      const row = auditRow(text)
+      rows.push(row)
+      bytes += row.key?.length ?? 0
+    }
+    if (slice.length < count) return { rows, complete: true }
+    after = rows.at(-1)?.sequence ?? after
+  }
+  return { rows, complete: false }
+}
+
+function auditRow([sequence, table, key, changedAt, transaction]: TextRow): AuditRow {
   return {
     sequence: Number(sequence),
     table: Number(table),
-    operation: operation ?? '',
     key: key ?? null,
     changedAtMs: Number(changedAt),
+    transaction: transaction ?? '',
   }
 }

@@ -96,13 +96,22 @@ interface InstalledTrigger {
   readonly form: string | undefined
 }
 
+export interface CaptureOptions {
+  readonly auditSchema: string
+  readonly names: AuditNames
+  /** The level that tables must be captured at. */
+  readonly level: TriggerLevel
+  /** Whether a table that is completely captured at the other level is right, too. */
+  readonly eitherLevel: boolean
+}
+
 /** Reads the state of each table, in the given order. */
 export async function readCaptureStates(
   session: Session,
   tables: readonly PostgresTable[],
-  options: { readonly auditSchema: string; readonly names: AuditNames; readonly level: TriggerLevel },
+  options: CaptureOptions,
 ): Promise<readonly CaptureState[]> {
-  const { auditSchema, names, level } = options
+  const { auditSchema, names, level, eitherLevel } = options
   const doing = 'reading triggers from the catalog'
   const routines = tables.map(({ oid }) => captureName(oid))
   const relations = (await session.rows(doing, relationsSql, [tables.map(({ oid }) => oid)])).map(relationOf)
@@ -112,16 +121,17 @@ export async function readCaptureStates(
   return tables.map((table) => {
     const own = relations.filter(({ root }) => root === table.oid)
     const inherits = own.some((relation) => relation.inherits)
-    const tableLevel = inherits ? 'row' : level
-    return {
+    const routine = functions.find(([name]) => name === captureName(table.oid))
+    const stateAt = (at: TriggerLevel): CaptureState => ({
       table,
-      level: tableLevel,
-      ...functionState(
-        functions.find(([name]) => name === captureName(table.oid)),
-        captureBody(names, table, tableLevel),
-      ),
-      ...triggerStates(table, own, triggerForms(table.oid, tableLevel), triggers),
-    }
+      level: at,
+      ...functionState(routine, captureBody(names, table, at)),
+      ...triggerStates(table, own, triggerForms(table.oid, at), triggers),
+    })
+    const wanted = stateAt(inherits ? 'row' : level)
+    if (isCaptured(wanted) || !eitherLevel || inherits) return wanted
+    const other = stateAt(level === 'row' ? 'statement' : 'row')
+    return isCaptured(other) ? other : wanted
   })
 }
 

@@ -55,20 +55,20 @@ export function parseConnection(
   const parameter = (name: string) => url.searchParams.get(name) ?? undefined
   const host =
     parameter('host') ??
-    (decodeURIComponent(url.hostname).replace(/^\[|\]$/g, '') || (environment.PGHOST ?? 'localhost'))
-  const port = Number(url.port || (parameter('port') ?? environment.PGPORT ?? 5432))
+    (decodeURIComponent(url.hostname).replace(/^\[|\]$/g, '') || (environment['PGHOST'] ?? 'localhost'))
+  const port = Number(url.port || (parameter('port') ?? environment['PGPORT'] ?? 5432))
   if (!Number.isInteger(port) || port < 1 || port > 65_535)
     throw invalid('has a port that is not a number from 1 to 65535')
-  const mode = parameter('sslmode') ?? environment.PGSSLMODE
+  const mode = parameter('sslmode') ?? environment['PGSSLMODE']
   return {
     host,
     port,
     database:
       overrides.database ??
-      (decodeURIComponent(url.pathname.slice(1)) || (parameter('dbname') ?? environment.PGDATABASE)),
-    user: overrides.user ?? (decodeURIComponent(url.username) || (parameter('user') ?? environment.PGUSER)),
+      (decodeURIComponent(url.pathname.slice(1)) || (parameter('dbname') ?? environment['PGDATABASE'])),
+    user: overrides.user ?? (decodeURIComponent(url.username) || (parameter('user') ?? environment['PGUSER'])),
     password:
-      overrides.password ?? (decodeURIComponent(url.password) || (parameter('password') ?? environment.PGPASSWORD)),
+      overrides.password ?? (decodeURIComponent(url.password) || (parameter('password') ?? environment['PGPASSWORD'])),
     tls: host.startsWith('/') ? [{ kind: 'plain', warn: false }] : tlsAttempts(mode, host, parameter),
     channelBinding: ['prefer', 'require'].includes(parameter('channel_binding') ?? ''),
   }

@@ -19,6 +19,7 @@ export class Connections {
   readonly #warn: (warning: SyncWarning) => void
   readonly #lockTimeoutMs: number | undefined
   readonly #idle: pg.Client[] = []
+  #verify: ((session: Session) => Promise<void>) | undefined
   #attempt: TlsAttempt | undefined
 
   constructor(
@@ -31,10 +32,23 @@ export class Connections {
     this.#warn = warn
   }
 
+  /** From now on every new connection must pass this before it is used: it may lead to another server. */
+  verify(check: ((session: Session) => Promise<void>) | undefined): void {
+    this.#verify = check
+  }
+
   /** A session of its own until it is released. @throws SyncError */
   async session(): Promise<Session> {
-    const client = this.#idle.pop() ?? (await this.#connect())
-    return new Session(client, (broken) => this.#release(client, broken), this.#lockTimeoutMs)
+    const idle = this.#idle.pop()
+    if (idle !== undefined) return this.#session(idle)
+    const session = this.#session(await this.#connect())
+    try {
+      await this.#verify?.(session)
+      return session
+    } catch (error) {
+      session.destroy()
+      throw error
+    }
   }
 
   /** Runs work with a session. A session whose work failed is not used again. */
@@ -54,6 +68,10 @@ export class Connections {
   async close(): Promise<void> {
     const idle = this.#idle.splice(0)
     await Promise.all(idle.map((client) => client.end().catch(() => undefined)))
+  }
+
+  #session(client: pg.Client): Session {
+    return new Session(client, (broken) => this.#release(client, broken), this.#lockTimeoutMs)
   }
 
   #release(client: pg.Client, broken: boolean): void {

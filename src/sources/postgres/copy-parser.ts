@@ -8,6 +8,8 @@ import { CopyRows } from './copy-rows.js'
 export interface ChunkLimits {
   readonly bytesMax: number
   readonly rowsMax: number
+  /** A larger row is refused. */
+  readonly rowBytesMax?: number
 }
 
 const signature = Uint8Array.of(0x50, 0x47, 0x43, 0x4f, 0x50, 0x59, 0x0a, 0xff, 0x0d, 0x0a, 0x00)
@@ -22,6 +24,7 @@ const capacityMin = 8_192
  */
 export class CopyParser {
   readonly #limits: ChunkLimits
+  readonly #rowBytesMax: number
   readonly #emit: (rows: CopyRows) => void
   #columnCount: number
   #bytes = new Uint8Array(0)
@@ -42,6 +45,7 @@ export class CopyParser {
   constructor(columnCount: number, limits: ChunkLimits, emit: (rows: CopyRows) => void) {
     this.#columnCount = columnCount
     this.#limits = limits
+    this.#rowBytesMax = limits.rowBytesMax ?? Number.POSITIVE_INFINITY
     this.#emit = emit
   }
 
@@ -55,7 +59,7 @@ export class CopyParser {
     return this.#totalCount
   }
 
-  /** @throws SyncError `E_SOURCE_PROTOCOL` */
+  /** @throws SyncError `E_SOURCE_PROTOCOL`, `E_ROW_TOO_LARGE` */
   push(bytes: Uint8Array): void {
     if (bytes.byteLength === 0) return
     if (this.#complete) throw malformed('it goes on after its end')
@@ -114,6 +118,7 @@ export class CopyParser {
       const size = view.getInt32(position)
       if (size < -1) throw malformed('a cell has a negative length')
       const next = position + 4 + (size < 0 ? 0 : size)
+      if (next - this.#rowStart > this.#rowBytesMax) throw tooLarge(this.#rowBytesMax)
       if (next > length) break
       starts[base + column] = size < 0 ? -1 : position + 4
       position = next
@@ -178,6 +183,12 @@ export class CopyParser {
     this.#rowStart -= end
     this.#rowCount = 0
   }
+}
+
+function tooLarge(bytesMax: number): SyncError {
+  return new SyncError('E_ROW_TOO_LARGE', `A row takes more than ${bytesMax} bytes`, {
+    hint: 'Raise `maxRowBytes`, or leave the table out.',
+  })
 }
 
 function malformed(what: string): SyncError {

@@ -25,7 +25,7 @@ export interface CopyOptions extends BatchLimits {
  * whoever gets a `SyncError`, **loses the connection**: it is closed by then, and a pool drops it at its release. There is
  * no cheaper way: a COPY that runs can only be read to its end or cancelled through a second connection.
  *
- * @throws SyncError `E_CONNECTION_LOST`, `E_SOURCE_PROTOCOL`
+ * @throws SyncError `E_CONNECTION_LOST`, `E_SOURCE_PROTOCOL`, `E_ROW_TOO_LARGE`
  */
 export async function* copyRows(
   client: Client,

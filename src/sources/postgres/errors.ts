@@ -47,13 +47,20 @@ const hints: Partial<Record<SyncErrorCode, string>> = {
  * @param doing Completes the sentence "While …": `reading public.users`.
  */
 export function sourceError(error: unknown, doing: string, details: SyncErrorDetails = {}): SyncError {
-  if (error instanceof SyncError) return error
+  if (error instanceof SyncError) return error.code === 'E_ROW_TOO_LARGE' ? named(error, details) : error
   const code = classify(error)
   return new SyncError(code, `PostgreSQL, while ${doing}: ${publicMessage(error)}`, {
     hint: hints[code],
     ...details,
     cause: error,
   })
+}
+
+/** Who reads rows does not know of which table they are. */
+function named(error: SyncError, { table }: SyncErrorDetails): SyncError {
+  if (table === undefined || error.details.table !== undefined) return error
+  const message = error.message.replace(/^A row /, () => `A row of ${table} `)
+  return new SyncError(error.code, message, { ...error.details, table, cause: error })
 }
 
 function classify(error: unknown): SyncErrorCode {

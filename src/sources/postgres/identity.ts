@@ -1,5 +1,6 @@
 /** Which server this is, and whether a position still means something on it. */
 import { SyncError } from '../../core/errors.js'
+import { readAuditState, systemIdentifier } from './audit-schema.js'
 import { lastSequence, prunedTo } from './fence.js'
 import { type AuditPosition, publicText, type SourceIdentity } from './position.js'
 import type { AuditNames } from './schema.sql.js'
@@ -27,11 +28,10 @@ export async function readIdentity(session: Session): Promise<SourceIdentity> {
       },
     )
   }
-  const [system] =
-    mayIdentify === 't' ? await session.rows(doing, 'select system_identifier from pg_catalog.pg_control_system()') : []
+  const system = mayIdentify === 't' ? await systemIdentifier(session) : null
   const [file] = await session.rows(doing, timelineSql)
   return {
-    system: system?.[0] ?? null,
+    system,
     database: Number(database),
     timeline: Number.parseInt(file?.[0]?.slice(0, 8) ?? '', 16),
   }
@@ -42,46 +42,71 @@ function refuseOld(version: number): void {
   throw new SyncError('E_CONFIG', `PostgreSQL ${Math.floor(version / 10_000)} is too old: 14 or later is needed`)
 }
 
-/** Refuses to go on from a position that this server does not have. Never skips silently. @throws SyncError */
+/**
+ * Refuses to go on from a position that this server does not have. Never skips silently.
+ * @throws SyncError `E_SOURCE_IDENTITY`, `E_SOURCE_REWOUND`, `E_AUDIT_HOLE`
+ */
 export async function verifyPosition(
   session: Session,
   names: AuditNames,
   position: AuditPosition,
   now: SourceIdentity,
 ): Promise<void> {
-  const { identity, sequence, highest } = position
-  const again = 'Run a full sync again.'
-  if (identity !== undefined) {
-    const other = identity.system !== null && now.system !== null && identity.system !== now.system
-    if (other || identity.database !== now.database) {
-      throw new SyncError('E_SOURCE_IDENTITY', 'The checkpoint was made with another PostgreSQL server or database', {
-        hint: `Connect to that one, or: ${again.toLowerCase()}`,
-      })
-    }
-    if (identity.timeline !== now.timeline) {
-      throw new SyncError(
-        'E_SOURCE_REWOUND',
-        'PostgreSQL was restored or failed over since the checkpoint: changes may be missing',
-        { hint: again },
-      )
-    }
+  const { identity, incarnation } = position
+  if (identity !== undefined) verifyIdentity(identity, now)
+  const audit = await readAuditState(session, names)
+  if (audit.copied) {
+    throw new SyncError('E_SOURCE_IDENTITY', `The audit table ${names.changes} was copied here from another database`, {
+      hint: `Connect to that one, or: ${again.toLowerCase()}`,
+    })
   }
-  const last = await lastSequence(session, names)
-  if (last < Math.max(sequence, highest)) {
+  if (incarnation !== undefined && incarnation !== audit.incarnation) {
+    throw new SyncError('E_AUDIT_HOLE', `The audit table ${names.changes} was removed since the checkpoint`, {
+      hint: again,
+    })
+  }
+  if (audit.relation !== undefined) await verifySequence(session, names, position)
+}
+
+const again = 'Run a full sync again.'
+
+function verifyIdentity(then: SourceIdentity, now: SourceIdentity): void {
+  const other = then.system !== null && now.system !== null && then.system !== now.system
+  if (other || then.database !== now.database) {
+    throw new SyncError('E_SOURCE_IDENTITY', 'The checkpoint was made with another PostgreSQL server or database', {
+      hint: `Connect to that one, or: ${again.toLowerCase()}`,
+    })
+  }
+  if (then.timeline !== now.timeline) {
     throw new SyncError(
       'E_SOURCE_REWOUND',
-      `The checkpoint ${publicText(position)} is ahead of the source, which has only come to ${last}`,
-      {
-        hint: `The audit table was recreated or PostgreSQL was restored. ${again}`,
-      },
-    )
-  }
-  const pruned = await prunedTo(session, names)
-  if (pruned !== undefined && pruned > sequence) {
-    throw new SyncError(
-      'E_AUDIT_HOLE',
-      `Changes after ${publicText(position)} have been removed from the audit table, up to ${pruned}`,
+      'PostgreSQL was restored or failed over since the checkpoint: changes may be missing',
       { hint: again },
     )
   }
+}
+
+async function verifySequence(session: Session, names: AuditNames, position: AuditPosition): Promise<void> {
+  const { sequence, highest, anchor } = position
+  const last = await lastSequence(session, names)
+  if (last < Math.max(sequence, highest)) {
+    throw rewound(`The checkpoint ${publicText(position)} is ahead of the source, which has only come to ${last}`)
+  }
+  const pruned = (await prunedTo(session, names)) ?? 0
+  if (pruned > sequence) {
+    const message = `Changes after ${publicText(position)} have been removed from the audit table, up to ${pruned}`
+    throw new SyncError('E_AUDIT_HOLE', message, { hint: again })
+  }
+  if (anchor === undefined) return
+  const [number, transaction] = anchor
+  const sql = `select c.xmin from ${names.changes} c where c.sequence_id = $1`
+  const [row] = await session.rows('looking for the last change applied', sql, [number])
+  if (row?.[0] === transaction || (row === undefined && number <= pruned)) return
+  throw rewound(`The change ${number}, which was applied, is no longer in the audit table, or is another one`)
+}
+
+function rewound(message: string): SyncError {
+  return new SyncError('E_SOURCE_REWOUND', message, {
+    hint: `The audit table was changed, or PostgreSQL was restored. ${again}`,
+  })
 }

@@ -43,13 +43,9 @@ export class Installer {
     this.#warn = warn
   }
 
-  /** What is installed for these tables. */
+  /** What is installed for these tables; at whatever level, for another pipeline may want another one. */
   states(session: Session, tables: readonly PostgresTable[]): Promise<readonly CaptureState[]> {
-    return readCaptureStates(session, tables, {
-      auditSchema: this.#auditSchema,
-      names: this.#names,
-      level: this.#level,
-    })
+    return this.#states(session, tables, true)
   }
 
   /** Whether the audit table is there. @throws SyncError if it is not one of this product's or its sequence is unsafe */
@@ -59,7 +55,7 @@ export class Installer {
 
   /** Finds out whether this role may install what is missing. Changes nothing. @throws SyncError `E_RIGHTS` */
   async check(session: Session, tables: readonly PostgresTable[]): Promise<void> {
-    const wanting = (await this.states(session, tables)).filter((state) => !isCaptured(state))
+    const wanting = (await this.#states(session, tables)).filter((state) => !isCaptured(state))
     const audit = await readAuditState(session, this.#names)
     if (isUsable(audit) && wanting.length === 0) return
     const [rights] = await session.rows('looking at rights', rightsSql, [this.#auditSchema])
@@ -86,13 +82,13 @@ export class Installer {
       await this.#installSchema(session, options)
       const { found, states } = await session.within('look', async () => ({
         found: await Definer.find(session, this.#names, this.#auditSchema),
-        states: await this.states(session, tables),
+        states: await this.#states(session, tables),
       }))
       const definer = found?.ready ? found : undefined
       for (const state of states) {
         if (!isDone(state, definer)) await this.#installTable(session, state.table, definer, options)
       }
-      this.#warnOrdinary(await session.within('look', () => this.states(session, tables)))
+      this.#warnOrdinary(await session.within('look', () => this.#states(session, tables)))
     })
   }
 
@@ -128,7 +124,7 @@ export class Installer {
   async #completeTable(session: Session, table: PostgresTable, definer: Definer | undefined): Promise<void> {
     const doing = `installing triggers on ${table.label}`
     await session.run(doing, installLock)
-    const [state] = await this.states(session, [table])
+    const [state] = await this.#states(session, [table])
     if (state === undefined || isDone(state, definer)) return
     await this.#lock(session, state)
     const name = captureFunction(this.#names, table.oid)
@@ -158,10 +154,15 @@ export class Installer {
   /** Triggers that PostgreSQL has just created on partitions are ordinary ones. */
   async #enableClones(session: Session, table: PostgresTable): Promise<void> {
     if (!table.partitioned) return
-    const [after] = await this.states(session, [table])
+    const [after] = await this.#states(session, [table])
     for (const { relation, form } of after?.triggers.filter(({ state }) => state === 'disabled') ?? []) {
       await session.run(`installing triggers on ${table.label}`, enableAlways(relation.name, form.name))
     }
+  }
+
+  #states(session: Session, tables: readonly PostgresTable[], eitherLevel = false): Promise<readonly CaptureState[]> {
+    const [auditSchema, names, level] = [this.#auditSchema, this.#names, this.#level]
+    return readCaptureStates(session, tables, { auditSchema, names, level, eitherLevel })
   }
 
   #checkAudit(audit: AuditState, role: string): void {

@@ -21,11 +21,18 @@ export interface AuditPosition {
   /** Ranges between N and M that have not been seen. */
   readonly gaps: readonly (readonly [low: number, high: number])[]
   readonly identity?: SourceIdentity
-  /** The structure with which each table was read, by oid. */
+  /** Which audit table it is a number of. */
+  readonly incarnation?: string
+  /** A row that was in the audit table, by its number, and the transaction that wrote it. */
+  readonly anchor?: readonly [sequence: number, transaction: string]
+  /** What each table was when it was read last, by oid. */
   readonly structures?: Readonly<Record<string, string>>
   /** When it was taken, ISO 8601. */
   readonly at?: string
 }
+
+/** A position with more gaps than this is written without them: whoever starts there reads a little more again. */
+const gapsMax = 100
 
 const publicForm = /^(?:postgresql:)?(?:sequence:)?(\d{1,16})$/
 
@@ -44,8 +51,9 @@ export function decode(text: string): AuditPosition {
 }
 
 export function encode(position: AuditPosition): Position {
+  const short = position.gaps.length > gapsMax ? { ...position, highest: position.sequence, gaps: [] } : position
   // The brand's constructor.
-  return JSON.stringify(position) as Position
+  return JSON.stringify(short) as Position
 }
 
 /** The text for people and command lines. */
@@ -79,8 +87,27 @@ function exactForm(text: string): AuditPosition | undefined {
 }
 
 function isAuditPosition(value: unknown): value is AuditPosition {
-  if (typeof value !== 'object' || value === null) return false
-  const { sequence, highest, gaps } = value as Partial<Record<string, unknown>>
+  if (!isObject(value)) return false
+  const { sequence, highest, gaps, identity, incarnation, anchor, structures, at } = value
   if (!Number.isSafeInteger(sequence) || !Number.isSafeInteger(highest) || !Array.isArray(gaps)) return false
-  return gaps.every((gap) => Array.isArray(gap) && gap.length === 2 && gap.every(Number.isSafeInteger))
+  if (!gaps.every((gap) => Array.isArray(gap) && gap.length === 2 && gap.every(Number.isSafeInteger))) return false
+  if (identity !== undefined && !isIdentity(identity)) return false
+  if (![incarnation, at].every((text) => text === undefined || typeof text === 'string')) return false
+  if (anchor !== undefined && !isAnchor(anchor)) return false
+  if (structures === undefined) return true
+  return isObject(structures) && Object.values(structures).every((text) => typeof text === 'string')
+}
+
+function isIdentity(value: unknown): value is SourceIdentity {
+  if (!isObject(value)) return false
+  const { system, database, timeline } = value
+  return (system === null || typeof system === 'string') && Number.isInteger(database) && Number.isInteger(timeline)
+}
+
+function isAnchor(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 2 && Number.isSafeInteger(value[0]) && typeof value[1] === 'string'
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -5,7 +5,7 @@ import { canonicalKeyText } from '../../core/key.js'
 import type { LogicalType } from '../../core/value.js'
 import { CopyBatch } from './copy-batch.js'
 import type { CopyRows } from './copy-rows.js'
-import { type CopyOptions, copyRows } from './copy-stream.js'
+import type { CopyOptions } from './copy-stream.js'
 import { sourceError } from './errors.js'
 import { keyAt, keyTypes } from './key-cells.js'
 import type { PostgresColumn, PostgresTable } from './postgres-table.js'
@@ -64,7 +64,7 @@ async function* copyKeys(
   options: CopyOptions,
 ): AsyncGenerator<CopyRows> {
   try {
-    yield* copyRows(session.client, rereadSql(table, keys, columns), options)
+    yield* session.copy(rereadSql(table, keys, columns), options)
   } catch (error) {
     options.signal?.throwIfAborted()
     throw sourceError(error, `reading changed rows of ${table.label}`, { table: table.label })

@@ -1,7 +1,10 @@
 /** One connection in exclusive use: queries, and transactions with settings that end with them. */
 import pg from 'pg'
+import type { CopyRows } from './copy-rows.js'
+import { type CopyOptions, copyRows } from './copy-stream.js'
 import { sourceError } from './errors.js'
 import { readerSettings } from './reader-settings.js'
+import { watched } from './watchdog.js'
 
 /** Cells as the text that PostgreSQL sends, or null. */
 export type TextRow = readonly (string | null)[]
@@ -18,7 +21,10 @@ const transactions = {
 }
 
 /** How long a statement waits for a lock, in milliseconds, unless the options say otherwise. */
-export const lockTimeoutMsDefault = 2_000
+export const lockTimeoutMs = 2_000
+
+/** How long the server may send nothing while a statement runs; a COPY may have to pass over many dead rows first. */
+const limits = { silenceMsMax: 30_000, copySilenceMsMax: 120_000 }
 
 /** Rows that a policy hides are an error, not an absence; and no limit of the role's own ends our transactions. */
 const ownSettings: readonly (readonly [name: string, value: string])[] = [
@@ -34,16 +40,17 @@ export class Session {
   readonly #release: (broken: boolean) => void
   #released = false
 
-  constructor(client: pg.Client, release: (broken: boolean) => void, lockTimeoutMs = lockTimeoutMsDefault) {
+  constructor(client: pg.Client, release: (broken: boolean) => void, lockMsMax: number = lockTimeoutMs) {
     this.client = client
-    this.lockTimeoutMs = lockTimeoutMs
+    this.lockTimeoutMs = lockMsMax
     this.#release = release
   }
 
   /** The rows of one statement as text. @param doing Completes "While …". @throws SyncError */
   async rows(doing: string, text: string, values: readonly unknown[] = []): Promise<readonly TextRow[]> {
     try {
-      const { rows } = await this.client.query<string[]>({ text, values: [...values], rowMode: 'array', types: asText })
+      const query = { text, values: [...values], rowMode: 'array' as const, types: asText }
+      const { rows } = await watched(this.client, this.#silenceMsMax, this.client.query<string[]>(query))
       return rows
     } catch (error) {
       throw sourceError(error, doing)
@@ -53,9 +60,23 @@ export class Session {
   /** Runs statements that return nothing of interest. Several are allowed, separated by semicolons. @throws SyncError */
   async run(doing: string, text: string): Promise<void> {
     try {
-      await this.client.query(text)
+      await watched(this.client, this.#silenceMsMax, this.client.query(text))
     } catch (error) {
       throw sourceError(error, doing)
+    }
+  }
+
+  /** A COPY statement in binary format; see {@link copyRows}. Its errors are PostgreSQL's own. */
+  async *copy(sql: string, options: CopyOptions): AsyncGenerator<CopyRows, void, undefined> {
+    const rows = copyRows(this.client, sql, options)
+    try {
+      for (;;) {
+        const { done, value } = await watched(this.client, limits.copySilenceMsMax, rows.next())
+        if (done === true || value === undefined) return
+        yield value
+      }
+    } finally {
+      await rows.return()
     }
   }
 
@@ -88,6 +109,10 @@ export class Session {
   /** Closes the connection, and so ends whatever it was doing. */
   destroy(): void {
     this.#end(true)
+  }
+
+  get #silenceMsMax(): number {
+    return limits.silenceMsMax + this.lockTimeoutMs
   }
 
   #end(broken: boolean): void {

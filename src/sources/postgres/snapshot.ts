@@ -6,7 +6,7 @@ import type { Table } from '../../core/schema.js'
 import type { Abortable, Chunk, ReadOptions, Snapshot } from '../../core/source.js'
 import type { Connections } from './connections.js'
 import { CopyBatch } from './copy-batch.js'
-import { type CopyOptions, copyRows } from './copy-stream.js'
+import type { CopyOptions } from './copy-stream.js'
 import { sourceError } from './errors.js'
 import { introspectTables } from './introspect.js'
 import { keyJson } from './key-cells.js'
@@ -150,8 +150,7 @@ async function* readPages(session: Session, chunk: PageChunk, options: CopyOptio
   const where = ranges.length === 0 ? '' : ` where ${ranges.join(' and ')}`
   const sql = `copy (select ${list} from ${table.only ? 'only ' : ''}${table.relation} t${where}) to stdout (format binary)`
   try {
-    for await (const rows of copyRows(session.client, sql, options))
-      yield new CopyBatch('upsert', table, table.columns, rows)
+    for await (const rows of session.copy(sql, options)) yield new CopyBatch('upsert', table, table.columns, rows)
   } catch (error) {
     options.signal?.throwIfAborted()
     throw sourceError(error, `reading ${table.label}`, { table: table.label })

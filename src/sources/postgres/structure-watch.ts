@@ -2,53 +2,72 @@
  * Notices changes that no row trigger sees: altered columns, rewritten, recreated and renamed tables, attached and
  * detached partitions, disabled triggers. Such a table is captured again and replaced as a whole.
  */
+import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
-import { isCaptured } from './capture-state.js'
+import { type CaptureState, isCaptured } from './capture-state.js'
 import type { Connections } from './connections.js'
 import type { Installer } from './installer.js'
-import { introspectTables } from './introspect.js'
+import { introspect, introspectTables, type SkippedTable, type TableSelection } from './introspect.js'
 import type { PostgresTable } from './postgres-table.js'
+import { quoteName } from './quoted-name.js'
 import type { Session } from './session.js'
+import { type Alteration, alterationOf } from './table-alteration.js'
+import {
+  parseRecord,
+  readListing,
+  readMarks,
+  recordOf,
+  recordText,
+  type TableMark,
+  type TableRecord,
+} from './table-marks.js'
 
-/**
- * Changes whenever the catalog's rows about a table do; `VACUUM` and `ANALYZE` leave it alone. Cheap, and good for
- * nothing but noticing: what really changed is then found by introspection.
- */
-const marksSql = `
-select o.oid, pg_catalog.md5(pg_catalog.concat_ws('|',
-  (select pg_catalog.string_agg(pg_catalog.concat_ws(':', c.oid, c.xmin, c.relfilenode), ',' order by c.oid)
-     from pg_catalog.pg_class c where c.oid = o.oid or c.oid in (select t.relid from pg_catalog.pg_partition_tree(o.oid) t)),
-  (select n.xmin || n.nspname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = o.oid),
-  (select pg_catalog.string_agg(a.attnum || ':' || a.xmin, ',' order by a.attnum) from pg_catalog.pg_attribute a where a.attrelid = o.oid and a.attnum > 0),
-  (select pg_catalog.string_agg(i.indexrelid || ':' || i.xmin, ',' order by i.indexrelid) from pg_catalog.pg_index i where i.indrelid = o.oid),
-  (select pg_catalog.string_agg(g.oid || ':' || g.xmin, ',' order by g.oid) from pg_catalog.pg_trigger g
-    where g.tgname like 'surreal\\_sync\\_%' and (g.tgrelid = o.oid or g.tgrelid in (select t.relid from pg_catalog.pg_partition_tree(o.oid) t)))
-))
-from pg_catalog.unnest($1::oid[]) as o(oid)`
+/** Up to so many tables are all compared in the snapshot of each delta. */
+const tablesComparedMax = 200
+
+interface Watched {
+  readonly table: PostgresTable
+  /** `undefined`: not looked at yet, or to be looked at again. */
+  readonly mark: TableMark | undefined
+  /** It could not be captured yet, because somebody holds a lock; when to try again. */
+  readonly stuckUntil?: number
+}
+
+/** How long a table that could not be captured is left alone: each try may take as long as the lock timeout. */
+const stuckMs = 10_000
 
 export class StructureWatch {
   readonly #connections: Connections
   readonly #installer: Installer
   readonly #warn: (warning: SyncWarning) => void
-  readonly #tables = new Map<number, PostgresTable>()
-  #marks: ReadonlyMap<number, string> = new Map()
-  #pending = new Set<number>()
+  readonly #selection: TableSelection | undefined
+  readonly #watched = new Map<number, Watched>()
+  readonly #pending = new Set<number>()
+  /** Names under which rows were read so far, and for which the sink is prepared. */
+  readonly #labels: Set<string>
+  #added: PostgresTable[] = []
+  #listing: string | undefined
+  #structures: Readonly<Record<string, string>> | undefined
 
+  /** @param selection Which tables to follow, by name, when names change hands. Default: those given, whatever their names. */
   constructor(
     connections: Connections,
     installer: Installer,
     tables: readonly PostgresTable[],
     warn: (warning: SyncWarning) => void,
+    selection?: TableSelection,
   ) {
     this.#connections = connections
     this.#installer = installer
     this.#warn = warn
-    for (const table of tables) this.#tables.set(table.oid, table)
+    this.#selection = selection
+    this.#labels = new Set(tables.map(({ label }) => label))
+    for (const table of tables) this.#watched.set(table.oid, { table, mark: undefined })
   }
 
   /** The tables that are followed, by oid, as they must be decoded. */
   get tables(): ReadonlyMap<number, PostgresTable> {
-    return this.#tables
+    return new Map([...this.#watched].map(([oid, { table }]) => [oid, table]))
   }
 
   /** Tables that must be replaced as a whole before anything else is believed about them. */
@@ -56,76 +75,204 @@ export class StructureWatch {
     return this.#pending
   }
 
+  /** Whether this table must not be read yet: nobody captures its changes. */
+  isStuck(oid: number): boolean {
+    return this.#watched.get(oid)?.stuckUntil !== undefined
+  }
+
   /** These tables have been replaced. */
   replaced(oids: Iterable<number>): void {
-    for (const oid of oids) this.#pending.delete(oid)
+    for (const oid of oids) if (this.#pending.delete(oid)) this.#structures = undefined
   }
 
-  /** How each table is read now, for positions: what is still to be replaced is left out on purpose. */
+  /** Tables under names that are new since the last call. */
+  takeAdded(): readonly PostgresTable[] {
+    const added = this.#added
+    this.#added = []
+    return added
+  }
+
+  /** What each table is now, for positions; what is still to be replaced will be so by whoever starts there. */
   structures(): Readonly<Record<string, string>> {
-    const settled = [...this.#tables.values()].filter(({ oid }) => !this.#pending.has(oid))
-    return Object.fromEntries(settled.map(({ oid, fingerprint }) => [String(oid), fingerprint]))
-  }
-
-  /** Whether these tables are still what they were at the last {@link look}, in the session's snapshot. */
-  async same(session: Session, oids: Iterable<number>): Promise<boolean> {
-    const marks = await readMarks(session, [...oids])
-    return [...marks].every(([oid, mark]) => this.#marks.get(oid) === mark)
+    this.#structures ??= Object.fromEntries(
+      [...this.#watched].flatMap(([oid, { table, mark }]) => {
+        if (mark === undefined) return []
+        return [[String(oid), recordText(this.#pending.has(oid) ? unknownRecord(table) : recordOf(table, mark))]]
+      }),
+    )
+    return this.#structures
   }
 
   /**
-   * Looks at every table. One whose structure differs from `known` (by oid, from a position) or from the last look is
-   * captured again and marked as pending; one that is gone is no longer followed.
+   * Whether the tables are still what they were at the last {@link look}, in the session's snapshot: these, or all if
+   * there are not too many to tell.
    */
-  async look(known: Readonly<Record<string, string>> = {}): Promise<void> {
-    const marks = await this.#connections.use((session) => readMarks(session, [...this.#tables.keys()]))
-    const moved = [...this.#tables.keys()].filter((oid) => this.#marks.get(oid) !== marks.get(oid))
-    if (moved.length > 0) await this.#inspect(moved, known)
-    this.#marks = marks
+  async same(session: Session, oids: Iterable<number>): Promise<boolean> {
+    const compared = this.#watched.size <= tablesComparedMax ? [...this.#watched.keys()] : [...oids]
+    const marks = await readMarks(session, compared)
+    return compared.every((oid) => {
+      const watched = this.#watched.get(oid)
+      return this.isStuck(oid) || (watched?.mark !== undefined && watched.mark.whole === marks.get(oid)?.whole)
+    })
   }
 
-  async #inspect(oids: readonly number[], known: Readonly<Record<string, string>>): Promise<void> {
-    const { current, states } = await this.#connections.use((session) =>
-      session.within('look', async () => {
-        const found = await introspectTables(session.client, oids)
-        return { current: found, states: await this.#installer.states(session, found) }
-      }),
-    )
-    const uncaptured = states.filter((state) => !isCaptured(state)).map(({ table }) => table)
-    if (uncaptured.length > 0) await this.#installer.install(uncaptured)
-    const found = new Map(current.map((table) => [table.oid, table]))
-    for (const oid of oids) {
-      const before = this.#tables.get(oid)
-      const after = found.get(oid)
-      if (before === undefined) continue
-      if (after === undefined) this.#gone(before)
-      else this.#compare(before, after, known[String(oid)] ?? before.fingerprint, uncaptured.includes(after))
+  /**
+   * Looks at every table. One that differs from `known` (from a position) or from the last look in a way that triggers do
+   * not see is captured again and marked as pending; one that is gone is no longer followed.
+   */
+  async look(known: Readonly<Record<string, string>> = {}): Promise<void> {
+    this.#structures = undefined
+    const listing = await this.#connections.use(readListing)
+    if (listing !== this.#listing && this.#selection !== undefined) await this.#select(known, this.#selection)
+    this.#listing = listing
+    // Capturing a table again changes its marks, so it takes a second look to settle.
+    for (let turn = 1; turn <= 3; turn += 1) {
+      const marks = await this.#connections.use((session) => readMarks(session, [...this.#watched.keys()]))
+      const moved = [...this.#watched].filter(([oid, watched]) => isMoved(watched, marks.get(oid)))
+      if (moved.length === 0) return
+      const oids = moved.map(([oid]) => oid)
+      if (!(await this.#inspect(oids, marks, turn === 1 ? known : {}))) return
     }
   }
 
-  #gone(table: PostgresTable): void {
-    this.#tables.delete(table.oid)
-    this.#pending.delete(table.oid)
+  /** Follows names: a table under a name that is followed is the one to follow. */
+  async #select(known: Readonly<Record<string, string>>, selection: TableSelection): Promise<void> {
+    const { tables } = await this.#connections.use((session) =>
+      session.within('look', () => introspect(session.client, selection)),
+    )
+    const labels = new Set([...this.#labels, ...Object.values(known).flatMap((text) => parseRecord(text)?.label ?? [])])
+    const selected = new Set(tables.map(({ oid }) => oid))
+    const named = await this.#names([...this.#watched.keys()].filter((oid) => !selected.has(oid)))
+    for (const [oid, label] of named) this.#left(oid, label)
+    for (const table of tables) {
+      if (this.#watched.has(table.oid) || !labels.has(table.label)) continue
+      // Without a mark it is inspected, captured and, being unknown, replaced.
+      this.#watched.set(table.oid, { table, mark: undefined })
+      this.#pending.add(table.oid)
+      this.#warn(warningOf(table, { code: 'table_replaced', what: 'was created anew' }))
+    }
+  }
+
+  /** The names that tables now have whose names were what selected them. */
+  async #names(oids: readonly number[]): Promise<readonly (readonly [oid: number, label: string])[]> {
+    if (oids.length === 0) return []
+    const sql = `select c.oid, n.nspname || '.' || c.relname from pg_catalog.pg_class c
+      join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = any($1::pg_catalog.oid[])`
+    const rows = await this.#connections.use((session) => session.rows('looking at names of tables', sql, [oids]))
+    return rows
+      .map(([oid, label]) => [Number(oid), label ?? ''] as const)
+      .filter(([oid, label]) => this.#watched.get(oid)?.table.label !== label)
+  }
+
+  #left(oid: number, label: string): void {
+    const table = this.#watched.get(oid)?.table
+    if (table === undefined) return
+    this.#drop(oid)
+    this.#warn({
+      code: 'table_renamed',
+      table: table.label,
+      message: `${table.label} is now ${label}, which is not selected: it is no longer followed, and its records stay in the target`,
+    })
+  }
+
+  /** Returns whether it must look again, because it has changed something itself. */
+  async #inspect(
+    oids: readonly number[],
+    marks: ReadonlyMap<number, TableMark>,
+    known: Readonly<Record<string, string>>,
+  ): Promise<boolean> {
+    const states = await this.#connections.use((session) =>
+      session.within('look', async () => this.#installer.states(session, await introspectTables(session.client, oids))),
+    )
+    const found = new Map(states.map((state) => [state.table.oid, state]))
+    for (const oid of oids) {
+      const state = found.get(oid)
+      const mark = marks.get(oid)
+      if (state === undefined || mark === undefined) await this.#gone(oid)
+      else this.#compare(state, mark, known[String(oid)])
+    }
+    const wanting = states.filter((state) => !isCaptured(state) || state.surplus.some(({ owned }) => owned))
+    for (const { table } of wanting) await this.#capture(table)
+    return wanting.length > 0
+  }
+
+  #compare(state: CaptureState, mark: TableMark, known: string | undefined): void {
+    const { table } = state
+    const before = this.#watched.get(table.oid)
+    if (before === undefined) return
+    const last = before.mark === undefined ? undefined : recordOf(before.table, before.mark)
+    const record = known === undefined ? last : parseRecord(known)
+    const change = alterationOf(state, recordOf(table, mark), record)
+    this.#watched.set(table.oid, { table, mark })
+    if (!this.#labels.has(table.label)) {
+      this.#labels.add(table.label)
+      this.#added.push(table)
+    }
+    if (change === undefined || this.#pending.has(table.oid)) return
+    this.#pending.add(table.oid)
+    this.#warn(warningOf(table, change))
+  }
+
+  /** What cannot be locked now is tried again at the next look; until then nothing is believed about it. */
+  async #capture(table: PostgresTable): Promise<void> {
+    const watched = this.#watched.get(table.oid)
+    if (watched?.mark === undefined) return
+    try {
+      await this.#installer.install([table], { attemptsMax: 1 })
+      // What captures it is another thing now, by our own hand.
+      this.#watched.set(table.oid, { table, mark: { ...watched.mark, whole: '', capture: '' } })
+    } catch (error) {
+      const locked = error instanceof SyncError && (error.code === 'E_LOCK_TIMEOUT' || error.code === 'E_BUSY')
+      if (!locked) throw error
+      this.#warn({ code: 'waiting_for_lock', table: table.label, message: error.message })
+      const stuckUntil = this.#pending.has(table.oid) ? performance.now() + stuckMs : undefined
+      this.#watched.set(table.oid, { table, mark: { ...watched.mark, whole: '' }, stuckUntil })
+    }
+  }
+
+  /** It does not exist any more; or it does, but not as something that can be followed: then nothing may be skipped. */
+  async #gone(oid: number): Promise<void> {
+    const table = this.#watched.get(oid)?.table
+    if (table === undefined) return
+    const skip = await this.#connections.use((session) => session.within('look', () => skipNow(session, oid)))
+    if (skip === 'none') return
+    if (skip !== undefined && skip.reason !== 'partition') {
+      throw new SyncError(skip.code, skip.message, { table: table.label, hint: skip.hint })
+    }
+    this.#drop(oid)
     this.#warn({
       code: 'table_gone',
       table: table.label,
-      message: `${table.label} no longer exists or can no longer be followed; its records stay in the target`,
+      message: `${table.label} ${skip === undefined ? 'no longer exists' : 'became a partition'}; its records stay in the target`,
     })
   }
 
-  #compare(before: PostgresTable, after: PostgresTable, fingerprint: string, uncaptured: boolean): void {
-    this.#tables.set(after.oid, after)
-    if (after.fingerprint === fingerprint && before.label === after.label && !uncaptured) return
-    this.#pending.add(after.oid)
-    this.#warn({
-      code: 'table_replaced',
-      table: after.label,
-      message: `${after.label} was altered, rewritten or not captured for a while: it is copied again as a whole`,
-    })
+  #drop(oid: number): void {
+    this.#watched.delete(oid)
+    this.#pending.delete(oid)
   }
 }
 
-async function readMarks(session: Session, oids: readonly number[]): Promise<ReadonlyMap<number, string>> {
-  const rows = await session.rows('looking at the structure of tables', marksSql, [oids])
-  return new Map(rows.map(([oid, mark]) => [Number(oid), mark ?? '']))
+function warningOf({ label }: PostgresTable, { code, what }: Alteration): SyncWarning {
+  return { code, table: label, message: `${label} ${what}: it is copied again as a whole` }
+}
+
+/** What it must be compared with by whoever starts from a position at which it was not yet replaced. */
+function unknownRecord({ label }: PostgresTable): TableRecord {
+  return { label, structure: '0', storage: '0', columns: '0', capture: '0' }
+}
+
+function isMoved({ mark, stuckUntil }: Watched, now: TableMark | undefined): boolean {
+  if (stuckUntil !== undefined && performance.now() < stuckUntil && now !== undefined) return false
+  return mark === undefined || mark.whole !== now?.whole
+}
+
+/** Why a table cannot be followed. `undefined`: it does not exist; `none`: for no reason any more. */
+async function skipNow(session: Session, oid: number): Promise<SkippedTable | 'none' | undefined> {
+  const sql = `select n.nspname, c.relname from pg_catalog.pg_class c
+    join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = $1`
+  const [row] = await session.rows('looking at names of tables', sql, [oid])
+  if (row === undefined) return undefined
+  const { skipped } = await introspect(session.client, { tables: [row.map((name) => quoteName(name ?? '')).join('.')] })
+  return skipped[0] ?? 'none'
 }

@@ -14,21 +14,18 @@ import type {
   Source,
 } from '../../core/source.js'
 import type { Json } from '../../core/value.js'
-import { AuditReader } from './audit-reader.js'
 import type { TriggerLevel } from './capture-function.js'
-import { type CaptureState, isCapturing } from './capture-state.js'
 import { type ConnectionSettings, parseConnection } from './connection-settings.js'
 import { Connections } from './connections.js'
 import { Consumer, isTolerable } from './consumers.js'
-import { currentSequence } from './fence.js'
-import { GapTracker } from './gap-tracker.js'
-import { readIdentity, verifyPosition } from './identity.js'
+import { currentPosition } from './current-position.js'
+import { readIdentity } from './identity.js'
 import { Installer } from './installer.js'
+import { openReader } from './open-reader.js'
 import { decode, encode, publicJson, publicText } from './position.js'
 import type { PostgresTable } from './postgres-table.js'
 import { type AuditNames, auditNames } from './schema.sql.js'
-import { ChunkedSnapshot, ConsistentSnapshot, lock } from './snapshot.js'
-import { StructureWatch } from './structure-watch.js'
+import { ChunkedSnapshot, ConsistentSnapshot } from './snapshot.js'
 import { checkReading, ownTable, selectTables } from './table-selection.js'
 
 export interface PostgresTriggerSourceOptions {
@@ -127,12 +124,8 @@ export class PostgresTriggerSource implements Source {
 
   async position({ signal }: Abortable): Promise<Position> {
     const { connections, warn, tables } = this.#opened()
-    const { identity, sequence } = await connections.use(async (session) => ({
-      identity: await readIdentity(session),
-      sequence: await currentSequence(session, this.#names, { signal, warn }),
-    }))
-    const structures = Object.fromEntries(tables.map(({ oid, fingerprint }) => [String(oid), fingerprint]))
-    return encode({ sequence, highest: sequence, gaps: [], identity, structures, at: new Date().toISOString() })
+    const position = await connections.use((session) => currentPosition(session, this.#names, tables, { signal, warn }))
+    return encode(position)
   }
 
   /** Accepts `postgresql:sequence:42` and `42`. @throws SyncError `E_CONFIG` */
@@ -157,30 +150,20 @@ export class PostgresTriggerSource implements Source {
 
   async *changes(options: ChangeOptions): AsyncGenerator<Delta> {
     const { connections, installer, warn } = this.#opened()
-    const after = decode(options.after)
-    const known = after.structures ?? {}
-    const { identity, states } = await connections.use(async (session) => {
-      if (!(await installer.hasAuditTable(session))) throw notCaptured(`There is no audit table ${this.#names.changes}`)
-      const now = await readIdentity(session)
-      await verifyPosition(session, this.#names, after, now)
-      return { identity: now, states: await installer.states(session, options.tables.map(ownTable)) }
-    })
-    const tables = this.#captured(states, known)
-    const structure = new StructureWatch(connections, installer, tables, warn)
-    await structure.look(known)
-    const tracker = new GapTracker(after.highest, after.gaps)
-    const position = () =>
-      encode({
-        sequence: tracker.sequence,
-        highest: tracker.highest,
-        gaps: tracker.gaps.map(({ low, high }) => [low, high]),
-        identity,
-        structures: structure.structures(),
-        at: new Date().toISOString(),
+    try {
+      const { reader } = await openReader(decode(options.after), {
+        connections,
+        installer,
+        names: this.#names,
+        warn,
+        tables: options.tables.map(ownTable),
+        selection: this.#options,
       })
-    const reader = new AuditReader({ connections, names: this.#names, tracker, structure, lock, position })
-    const untilSequence = options.until === undefined ? undefined : decode(options.until).sequence
-    yield* reader.changes({ ...options, untilSequence })
+      const untilSequence = options.until === undefined ? undefined : decode(options.until).sequence
+      yield* reader.changes({ ...options, untilSequence })
+    } finally {
+      connections.verify(undefined)
+    }
   }
 
   async acknowledge(position: Position): Promise<void> {
@@ -203,26 +186,6 @@ export class PostgresTriggerSource implements Source {
     await open?.connections.close()
   }
 
-  /** The tables whose changes are captured, or were at the position: those are captured again and replaced. */
-  #captured(states: readonly CaptureState[], known: Readonly<Record<string, string>>): readonly PostgresTable[] {
-    const { warn } = this.#opened()
-    const isKnown = ({ table }: CaptureState) => Object.hasOwn(known, String(table.oid))
-    const followed = states.filter((state) => isCapturing(state) || isKnown(state))
-    const others = states.filter((state) => !followed.includes(state)).map(({ table }) => table)
-    const [first] = others
-    if (first !== undefined && (followed.length === 0 || this.#options.tables !== undefined)) {
-      throw notCaptured(`Changes of ${first.label} are not captured`, first.label)
-    }
-    for (const table of others) {
-      warn({
-        code: 'table_not_captured',
-        table: table.label,
-        message: `Changes of ${table.label} are not captured and are left out: it was not part of the last full sync with checkpoints`,
-      })
-    }
-    return followed.map(({ table }) => table)
-  }
-
   #opened(): OpenSource {
     if (this.#open === undefined) throw new SyncError('E_CONFIG', 'The PostgreSQL source is not open')
     return this.#open
@@ -235,11 +198,4 @@ interface OpenSource {
   readonly consumer: Consumer
   readonly warn: (warning: SyncWarning) => void
   tables: readonly PostgresTable[]
-}
-
-function notCaptured(message: string, table?: string): SyncError {
-  return new SyncError('E_TRIGGER_MISSING', message, {
-    table,
-    hint: 'Run a full sync with checkpoints first: it installs the triggers.',
-  })
 }

@@ -1,0 +1,26 @@
+/** Selects the database of a connection. */
+import type { Surreal } from 'surrealdb'
+import { ask } from './query.js'
+
+export interface DatabaseName {
+  readonly namespace: string
+  readonly database: string
+}
+
+/**
+ * Selects the database if it is there. SurrealDB 3 creates what is selected, and connecting must not change anything: a dry
+ * run and a run that is refused connect, too.
+ */
+export async function selectExisting(db: Surreal, { namespace, database }: DatabaseName): Promise<void> {
+  if (await isMissing(db, 'INFO FOR ROOT;', 'namespaces', namespace)) return
+  await db.use({ namespace })
+  if (await isMissing(db, 'INFO FOR NS;', 'databases', database)) return
+  await db.use({ namespace, database })
+}
+
+/** Users that may not know are users of something that is there. */
+async function isMissing(db: Surreal, text: string, kind: string, name: string): Promise<boolean> {
+  const { results, failure } = await ask(db, text)
+  const found: unknown = failure === undefined ? Reflect.get(Object(results.at(-1)), kind) : undefined
+  return typeof found === 'object' && found !== null && !Object.hasOwn(found, name)
+}

@@ -1,0 +1,119 @@
+/** Which form the values of each column take: choices for all columns, for those of a type, for one column. */
+import { SyncError } from '../../core/errors.js'
+import type { Column, Table } from '../../core/schema.js'
+import { choices, type ValueForms, type ValueOptions, valueForms } from './types.js'
+
+/** Choices for all columns, and exceptions from them. The most exact one counts. */
+export interface ValueSettings extends ValueOptions {
+  /** For all columns of a type, by the source's name of it: `timestamptz`, `numeric`, `numeric(12,2)`. Arrays of it too. */
+  readonly types?: { readonly [type: string]: ValueOptions }
+  /** For one column: `public.events.took`, or `events.took` in whatever schema. */
+  readonly columns?: { readonly [column: string]: ValueOptions }
+}
+
+/** Short names that PostgreSQL itself prints in full. */
+const fullNames: { readonly [name: string]: string } = {
+  bool: 'boolean',
+  char: 'character',
+  decimal: 'numeric',
+  float4: 'real',
+  float8: 'double precision',
+  int: 'integer',
+  int2: 'smallint',
+  int4: 'integer',
+  int8: 'bigint',
+  time: 'time without time zone',
+  timestamp: 'timestamp without time zone',
+  timestamptz: 'timestamp with time zone',
+  timetz: 'time with time zone',
+  varbit: 'bit varying',
+  varchar: 'character varying',
+}
+
+export class ValueChoices {
+  /** What holds where nothing more exact does. */
+  readonly general: ValueForms
+  readonly #options: ValueOptions
+  readonly #types: ReadonlyMap<string, ValueOptions>
+  readonly #columns: ReadonlyMap<string, ValueOptions>
+  readonly #forms = new Map<string, ValueForms>()
+
+  /** @param options Choices outside of `values`, which count least. @throws SyncError `E_CONFIG` */
+  constructor(options: ValueOptions, values: ValueSettings = {}) {
+    const { types = {}, columns = {}, ...general } = values
+    this.#options = { ...given(options, ''), ...given(general, 'values.', true) }
+    this.#types = new Map(
+      Object.entries(types).map(([name, chosen]) => [fullName(name), given(chosen, `values.types.${name}.`, true)]),
+    )
+    this.#columns = new Map(
+      Object.entries(columns).map(([name, chosen]) => [name, given(chosen, `values.columns.${name}.`, true)]),
+    )
+    this.general = valueForms(this.#options)
+  }
+
+  forms(table: Table, { name, sourceType }: Column): ValueForms {
+    const found = [...typeNames(sourceType).map((type) => this.#types.get(type)), ...this.#ofColumn(table, name)]
+    const exceptions = found.filter((options) => options !== undefined)
+    if (exceptions.length === 0) return this.general
+    const options: ValueOptions = Object.assign({}, this.#options, ...exceptions)
+    // Equal choices are one object, which keeps the writer's calls alike.
+    const text = JSON.stringify(valueForms(options))
+    const known = this.#forms.get(text) ?? valueForms(options)
+    this.#forms.set(text, known)
+    return known
+  }
+
+  /** The names of columns, and of types, that none of these tables has. */
+  unused(tables: readonly Table[]): { readonly columns: readonly string[]; readonly types: readonly string[] } {
+    const columns = new Set<string>()
+    const types = new Set<string>()
+    for (const table of tables) {
+      for (const { name, sourceType } of table.columns) {
+        columns.add(`${table.label}.${name}`).add(`${table.name}.${name}`)
+        for (const type of typeNames(sourceType)) types.add(type)
+      }
+    }
+    return {
+      columns: [...this.#columns.keys()].filter((name) => !columns.has(name)),
+      types: [...this.#types.keys()].filter((name) => !types.has(name)),
+    }
+  }
+
+  #ofColumn(table: Table, name: string): readonly (ValueOptions | undefined)[] {
+    return [this.#columns.get(`${table.name}.${name}`), this.#columns.get(`${table.label}.${name}`)]
+  }
+}
+
+/** The name that PostgreSQL prints: `character varying(20)` for `varchar(20)`. */
+function fullName(name: string): string {
+  return name.includes(' ') ? name : name.replace(/^\w+/, (head) => fullNames[head] ?? head)
+}
+
+/** The names under which a type's choices are found, the most exact one last: `numeric(12,2)[]` is a `numeric` too. */
+function typeNames(sourceType: string): readonly string[] {
+  const element = sourceType.replace(/(\[\])+$/, '')
+  const plain = element.replace(/\(\d+(,-?\d+)?\)/, '')
+  return [...new Set([plain, element, sourceType])]
+}
+
+/** The choices made, checked. @param all Whether anything else is a mistake. */
+function given(options: ValueOptions, where: string, all = false): ValueOptions {
+  const chosen: [string, string][] = []
+  for (const [name, choice] of Object.entries(options)) {
+    const allowed = isOption(name) ? choices[name] : undefined
+    if (choice === undefined || (allowed === undefined && !all)) continue
+    if (allowed === undefined)
+      throw wrong(`${where}${name}`, `does not exist: there are ${Object.keys(choices).join(', ')}`)
+    if (!allowed.some((word) => word === choice)) throw wrong(`${where}${name}`, `is none of ${allowed.join(', ')}`)
+    chosen.push([name, choice])
+  }
+  return Object.fromEntries(chosen)
+}
+
+function isOption(name: string): name is keyof typeof choices {
+  return Object.hasOwn(choices, name)
+}
+
+function wrong(name: string, what: string): SyncError {
+  return new SyncError('E_CONFIG', `The option ${name} ${what}`)
+}

@@ -1,0 +1,37 @@
+/** What happened to a table since it was read last, as far as its triggers have not told. */
+import { type CaptureState, isCaptured } from './capture-state.js'
+import type { TableRecord } from './table-marks.js'
+
+export interface Alteration {
+  readonly code: 'table_replaced' | 'table_renamed'
+  /** Completes a sentence that begins with the table's name. */
+  readonly what: string
+}
+
+/**
+ * Why the table must be read as a whole; `undefined`: it need not.
+ *
+ * New files alone are no reason: TRUNCATE is captured, and VACUUM FULL, CLUSTER or a move to another tablespace change no
+ * row. Rows with other values come with a changed column.
+ * @param before `undefined`: nothing is known of it.
+ */
+export function alterationOf(
+  state: CaptureState,
+  now: TableRecord,
+  before: TableRecord | undefined,
+): Alteration | undefined {
+  const replaced = (what: string): Alteration => ({ code: 'table_replaced', what })
+  const captured = isCaptured(state)
+  if (before === undefined) return captured ? undefined : replaced('was not captured for a while')
+  if (before.label !== now.label) return { code: 'table_renamed', what: `was ${before.label} before` }
+  if (before.structure !== now.structure) return replaced('has other columns, another key or other partitions')
+  if (before.storage !== now.storage && before.columns !== now.columns) return replaced('was rewritten')
+  // A function of an older release captured just as well, if it is the one that was there.
+  if (before.capture !== '' && before.capture !== now.capture) return replaced('was perhaps not captured for a while')
+  return captured || !isMissing(state) ? undefined : replaced('was not captured for a while')
+}
+
+/** Not merely of another text. */
+function isMissing(state: CaptureState): boolean {
+  return state.function === 'missing' || state.triggers.some((trigger) => trigger.state !== 'right')
+}
