@@ -178,7 +178,7 @@ export class SyncEngine extends EventEmitter<SyncEvents> {
     if (stored === undefined) return floor
     if (!isCopied(stored)) {
       throw new SyncError('E_CHECKPOINT_MISMATCH', `The last full sync of pipeline ${id} did not finish`, {
-        hint: 'Run the full sync again, or replay from the position on purpose.',
+        hint: 'Run the full sync again, or start there on purpose with `replay` (--replay).',
       })
     }
     if (source.compare(stored.resumeAfter, floor) >= 0) return stored.resumeAfter
@@ -187,7 +187,7 @@ export class SyncEngine extends EventEmitter<SyncEvents> {
       'E_CHECKPOINT_MISMATCH',
       `Pipeline ${id} has applied changes up to ${has} only: starting at ${asked} would skip some`,
       {
-        hint: `Start at ${has}, or replay from another position on purpose.`,
+        hint: `Start at ${has}, or start elsewhere on purpose with \`replay\` (--replay).`,
       },
     )
   }

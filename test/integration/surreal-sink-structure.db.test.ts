@@ -1,8 +1,10 @@
 /** What the sink does when rows have other columns than their table, or their table has changed. */
 import { describe, expect, it } from 'vitest'
-import type { Row, Transform } from '../../src/index.js'
+import { PostgresTriggerSource, type Row, SurrealSink, SyncEngine, type Transform } from '../../src/index.js'
+import { openServer } from '../e2e/target.js'
 import { createDatabase } from '../support/database.js'
 import { SurrealReplica } from '../support/surreal-replica.js'
+import { startSurreal } from '../support/surreal-server.js'
 
 const mapping =
   (reshape: (row: Row) => Row | null): Transform =>
@@ -24,7 +26,7 @@ describe('transforms', () => {
     await insert(1, 40)
     const transform = mapping(({ secret: _, name, ...row }) => {
       if (row.id === 3 || row.id === 53) return null
-      const badge = row.vip === true ? { badge: 'gold' } : {}
+      const badge: Row = row.vip === true ? { badge: 'gold' } : {}
       return {
         ...row,
         ...badge,
@@ -172,22 +174,38 @@ describe('forms of values', () => {
   })
 })
 
+const long = `insert into docs
+  select $1::int, jsonb_build_object('list', jsonb_agg(jsonb_build_object('n', i, 'text', repeat('x', 1000))))
+  from generate_series(1, 29000) i`
+
 describe('rows of every size', () => {
+  it('a jsonb of 30 MB arrives over a WebSocket', async () => {
+    await using database = await createDatabase()
+    const client = await database.client()
+    await client.query('create table docs (id int primary key, doc jsonb)')
+    await client.query(long, [1])
+    await using server = await startSurreal()
+    const target = { url: server.ws, namespace: 'test', database: 'test', username: 'root', password: 'root' }
+    const engine = new SyncEngine({
+      source: new PostgresTriggerSource({ url: database.url }),
+      sink: new SurrealSink(target),
+    })
+    await engine.run({ phase: 'full' })
+    await using opened = await openServer(server.ws, { namespace: 'test', database: 'test' })
+    const [rows] = await opened.db.query('SELECT VALUE [array::len(doc.list), doc.list[28999].n] FROM docs')
+    expect(rows).toEqual([[29_000, 29_000]])
+  })
+
   it('a jsonb of 30 MB is replicated in both phases, and a larger row is refused by name', async () => {
     await using database = await createDatabase()
     const client = await database.client()
     await client.query(
       'create table docs (id int primary key, doc jsonb); create table texts (id int primary key, v text)',
     )
-    const insert = (id: number) =>
-      client.query(
-        `insert into docs select $1::int, jsonb_build_object('list', jsonb_agg(jsonb_build_object('n', i, 'text', repeat('x', 1000)))) from generate_series(1, 29000) i`,
-        [id],
-      )
-    await insert(1)
+    await client.query(long, [1])
     await using replica = await SurrealReplica.open({ url: database.url })
     await replica.full()
-    await insert(2)
+    await client.query(long, [2])
     await replica.catchUp()
     expect(await replica.printed('SELECT VALUE [array::len(doc.list), doc.list[28999].n] FROM docs')).toBe(
       '[[29000, 29000], [29000, 29000]]',

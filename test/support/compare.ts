@@ -6,7 +6,7 @@ import {
   describeDifference,
 } from '../../src/demo/comparison.js'
 
-export type { ComparisonReport }
+export type { ComparisonOptions, ComparisonReport }
 
 /**
  * Throws unless every row of the source is in the target as documented, and nothing else is. The message names the first

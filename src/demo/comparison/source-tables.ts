@@ -162,9 +162,7 @@ function recordKey(values: readonly SurrealValue[], columns: readonly SourceColu
   const [value] = values
   const kind = columns[0]?.type.kind ?? 'text'
   const bare = columns.length === 1 && ['int', 'padded', 'text', 'uuid'].includes(kind)
-  return bare && value !== undefined
-    ? value
-    : array(values.map((part, index) => keyPart(part, columns[index]?.type.kind)))
+  return bare && value !== undefined ? value : array(values.map((part, index) => keyPart(part, columns[index]?.type)))
 }
 
 /** The field for each column: its name, but a record's `id` is its key. Undefined: no field, for a single key column `id`. */

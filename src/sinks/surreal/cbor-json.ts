@@ -7,7 +7,10 @@ import type { CellSite } from './types.js'
 /** SurrealDB refuses values nested beyond about 250 levels; rows and wrappers need some of them. */
 const depthMax = 120
 
-/** Writes the document, or its JSON text if it is nested beyond 120 levels. */
+/**
+ * Writes the document, or its JSON text if it is nested beyond 120 levels, or if it has an empty name within a record id,
+ * which SurrealDB 3.0 cannot read back.
+ */
 export function putJson(buffer: CborBuffer, value: Json, site: CellSite, keyed: boolean): void {
   const start = buffer.position
   if (putNested(buffer, value, site, keyed, 0)) return
@@ -16,7 +19,7 @@ export function putJson(buffer: CborBuffer, value: Json, site: CellSite, keyed: 
   buffer.putText(jsonText(value))
 }
 
-/** False: nested too deeply, and the buffer holds a part of the document. */
+/** False: the document cannot be written, and the buffer holds a part of it. */
 function putNested(buffer: CborBuffer, value: Json, site: CellSite, keyed: boolean, depth: number): boolean {
   if (typeof value === 'string') putJsonText(buffer, value, site)
   else if (typeof value === 'number') putNumber(buffer, value, site, keyed)
@@ -31,6 +34,7 @@ function putNested(buffer: CborBuffer, value: Json, site: CellSite, keyed: boole
     const names = Object.keys(value)
     buffer.putHead(cbor.map, names.length)
     for (const name of names) {
+      if (keyed && name === '') return false
       putJsonText(buffer, name, site)
       if (!putNested(buffer, value[name] ?? null, site, keyed, depth + 1)) return false
     }

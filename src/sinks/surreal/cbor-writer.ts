@@ -165,6 +165,8 @@ export class CborWriter extends CborBuffer implements ValueWriter {
   }
 
   name(value: string): void {
+    if (this.keyed && value === '')
+      throw this.site.refuse('an empty name within a key, which SurrealDB cannot read back')
     if (!value.isWellFormed()) this.site.count('text')
     this.putText(value)
   }

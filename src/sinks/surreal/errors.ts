@@ -29,6 +29,7 @@ interface Foreign {
 }
 
 const notExecuted = /^The query was not executed due to/
+const unselected = /^Specify a (namespace|database)/i
 const conflict = /can be retried|transaction conflict|read or write conflict/i
 const signInHint = 'Check the user name and the password.'
 const editorHint = 'Give the user the role EDITOR or OWNER on the database.'
@@ -54,6 +55,11 @@ export function isExistingRecord(error: unknown): boolean {
 /** The table was never defined, which SurrealDB 3 reports and SurrealDB 2 does not. */
 export function isMissingTable(error: unknown, table: string): boolean {
   return inspect(error).text === `The table '${table}' does not exist`
+}
+
+/** The connection uses no database: it was not there when it would have been selected. */
+export function isUnselected(error: unknown): boolean {
+  return unselected.test(inspect(error).text)
 }
 
 /** The user may not do this, as opposed to not being who they claim to be. */
@@ -146,7 +152,7 @@ function statusVerdict(status: number): Verdict {
 /** Patterns over kind and text, the first that matches wins. */
 const serverVerdicts: readonly (readonly [RegExp, Verdict])[] = [
   [
-    /^Specify a (namespace|database)/i,
+    unselected,
     {
       code: 'E_CONFIG',
       sentence: 'The connection uses no namespace or no database',

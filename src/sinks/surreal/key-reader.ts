@@ -23,7 +23,7 @@ export function readKey(table: Table, bare: boolean, id: unknown): Key | undefin
   const key: Value[] = []
   for (const [index, { type }] of table.key.entries()) {
     const value = readCell(cells[index], type)
-    if (value === undefined || value === null) return undefined
+    if (value === undefined || (value === null && type.kind !== 'json')) return undefined
     key.push(value)
   }
   return key

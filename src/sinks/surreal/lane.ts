@@ -6,7 +6,15 @@ import type { Abortable } from '../../core/source.js'
 import type { CborWriter } from './cbor-writer.js'
 import type { Connection } from './connection.js'
 import { cborBinding, type Encoding } from './encoding.js'
-import { isConflict, isExistingRecord, isMissingTable, notApplied, thrownText, toSyncError } from './errors.js'
+import {
+  isConflict,
+  isExistingRecord,
+  isMissingTable,
+  isUnselected,
+  notApplied,
+  thrownText,
+  toSyncError,
+} from './errors.js'
 import { type Answer, ask } from './query.js'
 import { pause } from './settle.js'
 import { claimTransaction, fencedText, stateTable, type WriteKind, writeTransaction } from './statements.js'
@@ -132,7 +140,8 @@ export class Lane {
     if (thrown?.startsWith(fencedText) === true && !thrown.endsWith('missing')) {
       return new SyncError('E_LEASE_LOST', `Another run took over the pipeline ${this.#pipeline}`, { cause: failure })
     }
-    if (thrown?.startsWith(fencedText) === true || isMissingTable(failure, stateTable)) {
+    const gone = isMissingTable(failure, stateTable) || isUnselected(failure)
+    if (thrown?.startsWith(fencedText) === true || gone) {
       return new SyncError('E_STATE_MISSING', `The state of the pipeline ${this.#pipeline} is gone from SurrealDB`, {
         hint: 'If the database was emptied or replaced, run a full sync again.',
         cause: failure,

@@ -101,11 +101,11 @@ export class RowEncoder {
     const { idPrefix, bare } = this.#plan.shape
     writer.putRaw(idPrefix)
     writer.keyed = true
-    for (const { index, site } of this.#layout.key) {
+    for (const { index, site, json } of this.#layout.key) {
       const start = writer.position
       writer.site = site
       this.#cursor.write(index, writer)
-      if (this.#isNull(start)) throw site.refuse('NULL in a key')
+      if (this.#isNull(start) && !json) throw site.refuse('NULL in a key')
       if (bare && !isBareKey(writer.byteAt(start))) throw site.refuse('a value that cannot be a record id')
     }
     writer.keyed = false

@@ -29,9 +29,14 @@ export interface PlannedCell {
   readonly name: Uint8Array
 }
 
+interface KeyCell extends PlannedCell {
+  /** JSON's null is a value like any other. */
+  readonly json: boolean
+}
+
 /** The cells of each row of a batch. */
 export interface RowLayout {
-  readonly key: readonly PlannedCell[]
+  readonly key: readonly KeyCell[]
   readonly fields: readonly PlannedCell[]
   /** The head of each record and the name `id`. */
   readonly recordPrefix: Uint8Array
@@ -88,13 +93,13 @@ function siteOf({ table, sites, forms }: Layable, column: string): CellSite {
   return site
 }
 
-function keyCells({ table, keySites }: Layable, columns: readonly Column[]): readonly PlannedCell[] {
+function keyCells({ table, keySites }: Layable, columns: readonly Column[]): readonly KeyCell[] {
   const name = new Uint8Array(0)
   return table.key.map((column, part) => {
     const index = columns.findIndex((it) => it.name === column.name)
     const site = keySites[part]
     if (index < 0 || site === undefined) throw new Error(`A batch of ${table.label} lacks the column ${column.name}`)
-    return { index, site, name }
+    return { index, site, name, json: column.type.kind === 'json' }
   })
 }
 

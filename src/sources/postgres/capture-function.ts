@@ -30,44 +30,69 @@ export function captureFunction({ schema }: AuditNames, oid: number): string {
 }
 
 export function captureBody(names: AuditNames, table: PostgresTable, level: TriggerLevel): CaptureFunction {
-  const body = level === 'row' ? rowBody(names, table) : statementBody(names, table)
-  return { body, settings: table.key.every(({ typeOid }) => steadyTypes.has(typeOid)) ? [] : textSettings }
+  const steady = table.key.every(({ typeOid }) => steadyTypes.includes(typeOid))
+  return { body: bodyText(level, partsOf(names, table)), settings: steady ? [] : textSettings }
 }
 
 /** Creates or replaces a table's capture function, callable by nobody. */
 export function createCapture(names: AuditNames, table: PostgresTable, level: TriggerLevel): string {
   const name = captureFunction(names, table.oid)
   const { body, settings } = captureBody(names, table, level)
-  const sets = settings.map((setting) => {
-    const [key, value] = setting.split('=')
-    return ` set ${key} = ${pg.escapeLiteral(value ?? '')}`
-  })
   return `
-create or replace function ${name}() returns trigger language plpgsql security definer${sets.join('')} as ${pg.escapeLiteral(body)};
+create or replace function ${name}() returns trigger language plpgsql security definer${settingClauses(settings)} as ${pg.escapeLiteral(body)};
 revoke all on function ${name}() from public`
 }
 
+/** As CREATE FUNCTION wants them. */
+export function settingClauses(settings: readonly string[]): string {
+  const clauses = settings.map((setting) => {
+    const [name, value = ''] = setting.split('=')
+    return ` set ${name} = ${value === '""' ? "''" : pg.escapeLiteral(value)}`
+  })
+  return clauses.join('')
+}
+
+/** The pieces of a capture function's text, as SQL. */
+export interface BodyParts {
+  /** The audit table. */
+  readonly changes: string
+  readonly oid: string
+  /** A literal. */
+  readonly label: string
+  /** The key as JSON, of the new, the old, and a transition table's row. `undefined`: there is no key. */
+  readonly keys: Readonly<Record<RowName, string>> | undefined
+  /** The key as a row. */
+  readonly images: Readonly<Record<'new' | 'old', string>>
+}
+
+export type RowName = 'new' | 'old' | 'r'
+
+/** The text of a capture function. */
+export function bodyText(level: TriggerLevel, parts: BodyParts): string {
+  if (parts.keys === undefined) return keylessBody(level, parts)
+  return level === 'row' ? rowBody(parts, parts.keys) : statementBody(parts, parts.keys)
+}
+
 /** The operation and the key; both keys if the key changed, by its bytes and not by an equality that may be lax. */
-function rowBody(names: AuditNames, table: PostgresTable): string {
-  const row = (operation: string, record?: 'new' | 'old') =>
-    values(table, operation, record === undefined ? 'null' : keyOf(table, record))
-  const image = (record: 'new' | 'old') => `row(${table.key.map(({ quoted }) => `${record}.${quoted}`).join(', ')})`
+function rowBody(parts: BodyParts, keys: Readonly<Record<RowName, string>>): string {
+  const { images } = parts
   const log = (...rows: readonly string[]) =>
-    `${insertInto(names)} values ${rows.map((each) => `(${each})`).join(', ')};`
+    `${insertInto(parts)} values ${rows.map((each) => `(${each})`).join(', ')};`
+  const row = (operation: string, key: string) => values(parts, operation, key)
   return `
 begin
   if ${operationIs('UPDATE')} then
-    if pg_catalog.record_image_eq(${image('old')}, ${image('new')}) then
-      ${log(row('UPDATE', 'new'))}
+    if pg_catalog.record_image_eq(${images.old}, ${images.new}) then
+      ${log(row('UPDATE', keys.new))}
     else
-      ${log(row('DELETE', 'old'), row('INSERT', 'new'))}
+      ${log(row('DELETE', keys.old), row('INSERT', keys.new))}
     end if;
   elsif ${operationIs('INSERT')} then
-    ${log(row('INSERT', 'new'))}
+    ${log(row('INSERT', keys.new))}
   elsif ${operationIs('DELETE')} then
-    ${log(row('DELETE', 'old'))}
+    ${log(row('DELETE', keys.old))}
   else
-    ${log(row('TRUNCATE'))}
+    ${log(row('TRUNCATE', 'null'))}
   end if;
   return null;
 end
@@ -75,13 +100,12 @@ end
 }
 
 /** Old and new rows of an UPDATE do not come in pairs: keys that only old rows have are logged as deleted. */
-function statementBody(names: AuditNames, table: PostgresTable): string {
-  const insert = insertInto(names)
-  const key = keyOf(table, 'r')
+function statementBody(parts: BodyParts, { r: key }: Readonly<Record<RowName, string>>): string {
+  const insert = insertInto(parts)
   const from = (operation: string, record: 'new' | 'old') =>
-    `select ${values(table, operation, key)} from ${transitionTables[record]} r`
+    `select ${values(parts, operation, key)} from ${transitionTables[record]} r`
   const keys = (record: 'new' | 'old') => `select ${key} from ${transitionTables[record]} r`
-  const gone = `select ${values(table, 'DELETE', 'gone.key')} from (${keys('old')} except ${keys('new')}) gone(key)`
+  const gone = `select ${values(parts, 'DELETE', 'gone.key')} from (${keys('old')} except ${keys('new')}) gone(key)`
   return `
 begin
   if ${operationIs('UPDATE')} then
@@ -91,14 +115,26 @@ begin
   elsif ${operationIs('DELETE')} then
     ${insert} ${from('DELETE', 'old')};
   else
-    ${insert} values (${values(table, 'TRUNCATE', 'null')});
+    ${insert} values (${values(parts, 'TRUNCATE', 'null')});
   end if;
   return null;
 end
 `
 }
 
-function insertInto({ changes }: AuditNames): string {
+/** For a table that lost its key while it was captured: writers must not fail, and the table must be read as a whole. */
+function keylessBody(level: TriggerLevel, parts: BodyParts): string {
+  const once = level === 'row' ? 'a row' : 'a statement'
+  return `
+begin
+  -- There is no key: ${once} that changed is logged as a change of everything.
+  ${insertInto(parts)} values (${values(parts, 'RESYNC', 'null')});
+  return null;
+end
+`
+}
+
+function insertInto({ changes }: BodyParts): string {
   return `insert into ${changes} (table_id, table_name, operation, row_id)`
 }
 
@@ -106,17 +142,19 @@ function operationIs(operation: string): string {
   return `tg_op operator(pg_catalog.=) '${operation}'`
 }
 
-function values(table: PostgresTable, operation: string, key: string): string {
-  return `${table.oid}, ${pg.escapeLiteral(table.label)}, '${operation}', ${key}`
+function values({ oid, label }: BodyParts, operation: string, key: string): string {
+  return `${oid}, ${label}, '${operation}', ${key}`
 }
 
 /** int2, int4 and int8, whose conversion to JSON is built in. */
-const integerTypes = new Set([21, 23, 20])
+export const integerTypes: readonly number[] = [21, 23, 20]
 
 /** Types whose text does not depend on settings: the integers, bool, name, text, char, varchar, numeric, uuid, oid. */
-const steadyTypes = new Set([...integerTypes, 16, 19, 25, 1042, 1043, 1700, 2950, 26])
+export const steadyTypes: readonly number[] = [...integerTypes, 16, 19, 25, 1042, 1043, 1700, 2950, 26]
 
-const textSettings = [
+/** With an empty search path, names in keys (`regclass`, `regtype` …) are qualified, as for the reader. */
+export const textSettings: readonly string[] = [
+  'search_path=""',
   'DateStyle=ISO, YMD',
   'IntervalStyle=postgres',
   'TimeZone=UTC',
@@ -125,10 +163,22 @@ const textSettings = [
   'lc_monetary=C',
 ]
 
-/** `format` calls the type's output function and never a user's cast. */
-function keyOf(table: PostgresTable, record: 'new' | 'old' | 'r'): string {
-  const parts = table.key.map(({ typeOid, quoted }) =>
-    integerTypes.has(typeOid) ? `${record}.${quoted}` : `pg_catalog.format('%s', ${record}.${quoted})`,
-  )
-  return `pg_catalog.jsonb_build_array(${parts.join(', ')})`
+/** A column of a key as it goes into the JSON array: `format` calls the type's output function and never a user's cast. */
+export function keyPart(reference: string, isInteger: boolean): string {
+  return isInteger ? reference : `pg_catalog.format('%s', ${reference})`
+}
+
+function partsOf({ changes }: AuditNames, { oid, label, key }: PostgresTable): BodyParts {
+  const keyOf = (record: RowName) => {
+    const parts = key.map(({ typeOid, quoted }) => keyPart(`${record}.${quoted}`, integerTypes.includes(typeOid)))
+    return `pg_catalog.jsonb_build_array(${parts.join(', ')})`
+  }
+  const image = (record: 'new' | 'old') => `row(${key.map(({ quoted }) => `${record}.${quoted}`).join(', ')})`
+  return {
+    changes,
+    oid: String(oid),
+    label: pg.escapeLiteral(label),
+    keys: key.length === 0 ? undefined : { new: keyOf('new'), old: keyOf('old'), r: keyOf('r') },
+    images: { new: image('new'), old: image('old') },
+  }
 }

@@ -1,6 +1,6 @@
 /** What pg_catalog says about tables, their columns, indexes and partitions. */
 import type { ClientBase } from 'pg'
-import { asText } from './catalog-types.js'
+import { catalogRows } from './catalog-types.js'
 
 /** A relation that rows could be read from, as the catalog lists it. */
 export interface CatalogRelation {
@@ -243,9 +243,7 @@ order by i.indrelid, i.indnkeyatts, c.relname collate "C"`,
 }
 
 async function query(client: ClientBase, text: string, oids: readonly number[]): Promise<readonly (string | null)[][]> {
-  const values = text.includes('$1') ? [[...oids]] : []
-  const { rows } = await client.query<(string | null)[]>({ text, values, rowMode: 'array', types: asText })
-  return rows
+  return catalogRows(client, text, text.includes('$1') ? [[...oids]] : [])
 }
 
 function grouped<T>(pairs: readonly (readonly [number, T])[]): ReadonlyMap<number, readonly T[]> {

@@ -1,5 +1,6 @@
 /** The part of pg_type that the columns of some tables need. */
 import type { ClientBase } from 'pg'
+import { sourceError } from './errors.js'
 
 /** One type of the catalog. Numbers that the catalog leaves at zero are zero. */
 export interface CatalogType {
@@ -23,19 +24,9 @@ export async function readCatalogTypes(
   client: ClientBase,
   oids: readonly number[],
 ): Promise<ReadonlyMap<number, CatalogType>> {
-  const { rows: versions } = await client.query<string[]>({
-    text: 'show server_version_num',
-    rowMode: 'array',
-    types: asText,
-  })
+  const versions = await catalogRows(client, 'show server_version_num')
   const hasMultiranges = Number(versions[0]?.[0]) >= 140_000
-  const text = typesSql(hasMultiranges)
-  const { rows } = await client.query<(string | null)[]>({
-    text,
-    values: [[...new Set(oids)]],
-    rowMode: 'array',
-    types: asText,
-  })
+  const rows = await catalogRows(client, typesSql(hasMultiranges), [[...new Set(oids)]])
   const types = rows.map(
     ([oid, schema, name, kind, base, element, range, send, sendSchema, attributes]): CatalogType => {
       return {
@@ -56,7 +47,22 @@ export async function readCatalogTypes(
 }
 
 /** Rows as text, whatever parsers the application has set in pg. */
-export const asText = { getTypeParser: () => (text: string) => text }
+const asText = { getTypeParser: () => (text: string) => text }
+
+/** The rows of a query about the catalog. @throws SyncError */
+export async function catalogRows(
+  client: ClientBase,
+  text: string,
+  values: readonly unknown[] = [],
+): Promise<readonly (string | null)[][]> {
+  try {
+    const query = { text, values: [...values], rowMode: 'array' as const, types: asText }
+    const { rows } = await client.query<(string | null)[]>(query)
+    return rows
+  } catch (error) {
+    throw sourceError(error, 'reading the catalog')
+  }
+}
 
 function typesSql(hasMultiranges: boolean): string {
   const multirange = 'select r.rngtypid from pg_catalog.pg_range r where r.rngmultitypid = t.oid'

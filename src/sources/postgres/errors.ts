@@ -35,6 +35,8 @@ const bySystemCode: Readonly<Record<string, SyncErrorCode>> = {
 
 const hints: Partial<Record<SyncErrorCode, string>> = {
   E_UNREACHABLE: 'Check the host and port, and that PostgreSQL accepts connections from here.',
+  E_CONNECTION_LOST:
+    'Try again. If that does not help, check that it is PostgreSQL that listens there, and that it is not restarting.',
   E_AUTH: 'Check the user name and the password.',
   E_UNKNOWN_DATABASE: 'Check the database name.',
   E_RLS_FILTERED: 'Use a role that owns the table or has BYPASSRLS: row level security would hide rows.',
@@ -74,6 +76,8 @@ function classify(error: unknown): SyncErrorCode {
   }
   if (/^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|ERR_TLS|ERR_SSL|HOSTNAME_MISMATCH)/.test(code)) return 'E_TLS'
   if (/server does not support SSL/.test(message)) return 'E_TLS'
+  // What answers is not PostgreSQL.
+  if (/error establishing an SSL connection/.test(message)) return 'E_UNREACHABLE'
   if (/timeout expired|timeout exceeded/.test(message)) return 'E_UNREACHABLE'
   const known = bySystemCode[code]
   if (known !== undefined) return known

@@ -12,34 +12,49 @@ import { changeUnderLocks, installLock, lockRelations } from './lock-retry.js'
 import type { PostgresTable } from './postgres-table.js'
 import { type AuditNames, auditNames } from './schema.sql.js'
 import type { Session } from './session.js'
+import { createWatch, watchBody, watchFunction } from './watch.sql.js'
 
 export interface InstallOptions {
   readonly signal?: AbortSignal
   /** How often to try while others hold locks. */
   readonly attemptsMax?: number
+  /**
+   * Also write functions anew that are right: sessions that have planned one for a key of another type would fail
+   * otherwise.
+   */
+  readonly rewrite?: boolean
 }
 
 const rightsSql = `
-select pg_catalog.has_schema_privilege(n.oid, 'create'), current_user
+select pg_catalog.has_schema_privilege(n.oid, 'create'), current_user,
+  (select r.rolsuper from pg_catalog.pg_roles r where r.rolname = current_user)
 from pg_catalog.pg_namespace n where n.nspname = $1`
+
+const watchSql = `
+select from pg_catalog.pg_event_trigger e
+join pg_catalog.pg_proc p on p.oid = e.evtfoid
+join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+where e.evtname = $1 and e.evtenabled = 'A' and p.prosrc = $2 and p.prosecdef and n.nspname = $3`
 
 export class Installer {
   readonly #connections: Connections
   readonly #auditSchema: string
   readonly #names: AuditNames
   readonly #level: TriggerLevel
+  readonly #eventTrigger: boolean
   readonly #warn: (warning: SyncWarning) => void
 
   constructor(
     connections: Connections,
     auditSchema: string,
     warn: (warning: SyncWarning) => void,
-    level: TriggerLevel = 'row',
+    options: { readonly triggerLevel?: TriggerLevel; readonly eventTrigger?: boolean } = {},
   ) {
     this.#connections = connections
     this.#auditSchema = auditSchema
     this.#names = auditNames(auditSchema)
-    this.#level = level
+    this.#level = options.triggerLevel ?? 'row'
+    this.#eventTrigger = options.eventTrigger ?? false
     this.#warn = warn
   }
 
@@ -57,15 +72,20 @@ export class Installer {
   async check(session: Session, tables: readonly PostgresTable[]): Promise<void> {
     const wanting = (await this.#states(session, tables)).filter((state) => !isCaptured(state))
     const audit = await readAuditState(session, this.#names)
-    if (isUsable(audit) && wanting.length === 0) return
+    if (isUsable(audit) && wanting.length === 0 && (await this.#isWatching(session))) return
     const [rights] = await session.rows('looking at rights', rightsSql, [this.#auditSchema])
     if (rights === undefined) {
       throw new SyncError('E_CONFIG', `The schema ${this.#names.schema} for the audit table does not exist`, {
         hint: `Run: create schema ${this.#names.schema}`,
       })
     }
-    const [mayCreate, role] = rights
+    const [mayCreate, role, superuser] = rights
     this.#checkAudit(audit, role ?? '')
+    if (superuser !== 't' && !(await this.#isWatching(session))) {
+      throw new SyncError('E_RIGHTS', `The role ${role} may not create event triggers`, {
+        hint: 'Run the full sync once as a superuser, or leave out the option eventTrigger.',
+      })
+    }
     const creates = audit.relation === undefined || wanting.some((state) => state.function !== 'right')
     if (creates && mayCreate !== 't') {
       throw new SyncError('E_RIGHTS', `The role ${role} may not create in schema ${this.#names.schema}`, {
@@ -86,7 +106,8 @@ export class Installer {
       }))
       const definer = found?.ready ? found : undefined
       for (const state of states) {
-        if (!isDone(state, definer)) await this.#installTable(session, state.table, definer, options)
+        if (options.rewrite === true || !isDone(state, definer))
+          await this.#installTable(session, state.table, definer, options)
       }
       this.#warnOrdinary(await session.within('look', () => this.#states(session, tables)))
     })
@@ -97,7 +118,7 @@ export class Installer {
       const state = await readAuditState(session, this.#names)
       if (!isUsable(state)) return false
       const definer = await Definer.find(session, this.#names, this.#auditSchema)
-      return definer === undefined || definer.ready
+      return (definer === undefined || definer.ready) && (await this.#isWatching(session))
     }
     if (await session.within('look', isReady)) return
     const retry = { signal, attemptsMax, what: 'the audit table', warn: this.#warn }
@@ -107,28 +128,62 @@ export class Installer {
       if (!isUsable(state)) await completeAuditSchema(session, this.#names, state)
       const definer = await Definer.find(session, this.#names, this.#auditSchema)
       await definer?.ensure(session)
+      if (!(await this.#isWatching(session))) await this.#installWatch(session)
     })
+  }
+
+  /** Writes the function anew for a table that has lost its key: it must not make anybody's statement fail. */
+  async disarm(table: PostgresTable): Promise<void> {
+    await this.#connections.use((session) =>
+      session.within('change', async () => {
+        const [state] = await this.states(session, [table])
+        if (state === undefined || state.function !== 'different') return
+        await session.run(`disarming ${table.label}`, createCapture(this.#names, table, state.level))
+      }),
+    )
+  }
+
+  /** Whether the event trigger is as it was asked for. */
+  async #isWatching(session: Session): Promise<boolean> {
+    if (!this.#eventTrigger) return true
+    const body = watchBody(this.#names, this.#auditSchema)
+    const [row] = await session.rows('looking at the event trigger', watchSql, [
+      this.#names.watch,
+      body,
+      this.#auditSchema,
+    ])
+    return row !== undefined
+  }
+
+  async #installWatch(session: Session): Promise<void> {
+    await session.run('creating the event trigger', createWatch(this.#names, this.#auditSchema))
+    await revokeFunction(session, watchFunction(this.#names))
   }
 
   async #installTable(
     session: Session,
     table: PostgresTable,
     definer: Definer | undefined,
-    { signal, attemptsMax }: InstallOptions,
+    { signal, attemptsMax, rewrite = false }: InstallOptions,
   ): Promise<void> {
     const retry = { signal, attemptsMax, what: table.label, warn: this.#warn }
-    await changeUnderLocks(session, retry, () => this.#completeTable(session, table, definer))
+    await changeUnderLocks(session, retry, () => this.#completeTable(session, table, definer, rewrite))
   }
 
   /** In one transaction: whoever waits for it sees either nothing or everything. */
-  async #completeTable(session: Session, table: PostgresTable, definer: Definer | undefined): Promise<void> {
+  async #completeTable(
+    session: Session,
+    table: PostgresTable,
+    definer: Definer | undefined,
+    rewrite: boolean,
+  ): Promise<void> {
     const doing = `installing triggers on ${table.label}`
     await session.run(doing, installLock)
     const [state] = await this.#states(session, [table])
-    if (state === undefined || isDone(state, definer)) return
+    if (state === undefined || (isDone(state, definer) && !rewrite)) return
     await this.#lock(session, state)
     const name = captureFunction(this.#names, table.oid)
-    if (state.function !== 'right') await session.run(doing, createCapture(this.#names, table, state.level))
+    if (rewrite || state.function !== 'right') await session.run(doing, createCapture(this.#names, table, state.level))
     if (state.function === 'missing') await revokeFunction(session, name)
     for (const { relation, form, cloned, state: is } of state.triggers) {
       if (is === 'right' || (cloned && is === 'missing')) continue

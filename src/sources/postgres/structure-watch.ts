@@ -137,19 +137,38 @@ export class StructureWatch {
 
   /** Follows names: a table under a name that is followed is the one to follow. */
   async #select(known: Readonly<Record<string, string>>, selection: TableSelection): Promise<void> {
-    const { tables } = await this.#connections.use((session) =>
+    const { tables, skipped } = await this.#connections.use((session) =>
       session.within('look', () => introspect(session.client, selection)),
     )
+    await this.#missing(known, skipped)
     const labels = new Set([...this.#labels, ...Object.values(known).flatMap((text) => parseRecord(text)?.label ?? [])])
     const selected = new Set(tables.map(({ oid }) => oid))
     const named = await this.#names([...this.#watched.keys()].filter((oid) => !selected.has(oid)))
     for (const [oid, label] of named) this.#left(oid, label)
     for (const table of tables) {
-      if (this.#watched.has(table.oid) || !labels.has(table.label)) continue
+      const watched = this.#watched.get(table.oid)
+      // Renaming a schema leaves no mark on its tables.
+      if (watched?.mark !== undefined && watched.table.label !== table.label) {
+        this.#watched.set(table.oid, { ...watched, mark: { ...watched.mark, whole: '' } })
+      }
+      if (watched !== undefined || !labels.has(table.label)) continue
       // Without a mark it is inspected, captured and, being unknown, replaced.
       this.#watched.set(table.oid, { table, mark: undefined })
       this.#pending.add(table.oid)
       this.#warn(warningOf(table, { code: 'table_replaced', what: 'was created anew' }))
+    }
+  }
+
+  /** What became of tables that were followed at the position and are not among those to follow now. */
+  async #missing(known: Readonly<Record<string, string>>, skipped: readonly SkippedTable[]): Promise<void> {
+    for (const [oid, text] of Object.entries(known)) {
+      const label = parseRecord(text)?.label
+      if (this.#watched.has(Number(oid)) || label === undefined) continue
+      const now = await this.#connections.use((session) => session.within('look', () => skipNow(session, Number(oid))))
+      if (now === undefined) this.#warn(goneWarning(label, 'no longer exists'))
+      else if (now !== 'none' && now.reason !== 'partition' && skipped.some((skip) => skip.label === now.label)) {
+        throw new SyncError(now.code, now.message, { table: label, hint: now.hint })
+      }
     }
   }
 
@@ -185,40 +204,45 @@ export class StructureWatch {
       session.within('look', async () => this.#installer.states(session, await introspectTables(session.client, oids))),
     )
     const found = new Map(states.map((state) => [state.table.oid, state]))
+    const rewritten = new Set<CaptureState>()
     for (const oid of oids) {
       const state = found.get(oid)
       const mark = marks.get(oid)
       if (state === undefined || mark === undefined) await this.#gone(oid)
-      else this.#compare(state, mark, known[String(oid)])
+      else if (this.#compare(state, mark, known[String(oid)])) rewritten.add(state)
     }
     const wanting = states.filter((state) => !isCaptured(state) || state.surplus.some(({ owned }) => owned))
-    for (const { table } of wanting) await this.#capture(table)
-    return wanting.length > 0
+    for (const state of new Set([...wanting, ...rewritten])) await this.#capture(state.table, rewritten.has(state))
+    return wanting.length > 0 || rewritten.size > 0
   }
 
-  #compare(state: CaptureState, mark: TableMark, known: string | undefined): void {
+  /** Marks the table as pending if need be. Says whether its structure changed. */
+  #compare(state: CaptureState, mark: TableMark, known: string | undefined): boolean {
     const { table } = state
     const before = this.#watched.get(table.oid)
-    if (before === undefined) return
+    if (before === undefined) return false
     const last = before.mark === undefined ? undefined : recordOf(before.table, before.mark)
     const record = known === undefined ? last : parseRecord(known)
-    const change = alterationOf(state, recordOf(table, mark), record)
+    const now = recordOf(table, mark)
+    const change = alterationOf(state, now, record)
     this.#watched.set(table.oid, { table, mark })
     if (!this.#labels.has(table.label)) {
       this.#labels.add(table.label)
       this.#added.push(table)
     }
-    if (change === undefined || this.#pending.has(table.oid)) return
-    this.#pending.add(table.oid)
-    this.#warn(warningOf(table, change))
+    if (change !== undefined && !this.#pending.has(table.oid)) {
+      this.#pending.add(table.oid)
+      this.#warn(warningOf(table, change))
+    }
+    return record !== undefined && record.structure !== now.structure
   }
 
   /** What cannot be locked now is tried again at the next look; until then nothing is believed about it. */
-  async #capture(table: PostgresTable): Promise<void> {
+  async #capture(table: PostgresTable, rewrite: boolean): Promise<void> {
     const watched = this.#watched.get(table.oid)
     if (watched?.mark === undefined) return
     try {
-      await this.#installer.install([table], { attemptsMax: 1 })
+      await this.#installer.install([table], { attemptsMax: 1, rewrite })
       // What captures it is another thing now, by our own hand.
       this.#watched.set(table.oid, { table, mark: { ...watched.mark, whole: '', capture: '' } })
     } catch (error) {
@@ -237,20 +261,21 @@ export class StructureWatch {
     const skip = await this.#connections.use((session) => session.within('look', () => skipNow(session, oid)))
     if (skip === 'none') return
     if (skip !== undefined && skip.reason !== 'partition') {
+      if (skip.table !== undefined) await this.#installer.disarm(skip.table)
       throw new SyncError(skip.code, skip.message, { table: table.label, hint: skip.hint })
     }
     this.#drop(oid)
-    this.#warn({
-      code: 'table_gone',
-      table: table.label,
-      message: `${table.label} ${skip === undefined ? 'no longer exists' : 'became a partition'}; its records stay in the target`,
-    })
+    this.#warn(goneWarning(table.label, skip === undefined ? 'no longer exists' : 'became a partition'))
   }
 
   #drop(oid: number): void {
     this.#watched.delete(oid)
     this.#pending.delete(oid)
   }
+}
+
+function goneWarning(label: string, what: string): SyncWarning {
+  return { code: 'table_gone', table: label, message: `${label} ${what}; its records stay in the target` }
 }
 
 function warningOf({ label }: PostgresTable, { code, what }: Alteration): SyncWarning {

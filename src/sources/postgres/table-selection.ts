@@ -33,6 +33,8 @@ export async function selectTables(
     warn({ code: 'table_skipped', table: label, message: `${message}; it is left out` })
   }
   if (tables.length > 0) return tables
+  const hidden = skipped.find(({ code }) => code === 'E_RIGHTS')
+  if (hidden !== undefined) throw new SyncError(hidden.code, hidden.message, { table: hidden.label, hint: hidden.hint })
   throw new SyncError('E_UNKNOWN_TABLE', 'There is no table to replicate in the database', {
     hint: 'Check the database name and which schemas and tables are selected.',
   })

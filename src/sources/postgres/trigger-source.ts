@@ -24,9 +24,11 @@ import { Installer } from './installer.js'
 import { openReader } from './open-reader.js'
 import { decode, encode, publicJson, publicText } from './position.js'
 import type { PostgresTable } from './postgres-table.js'
+import { type AuditConsumer, forgetConsumer, listConsumers, type PruneOptions, Pruner, prune } from './pruning.js'
 import { type AuditNames, auditNames } from './schema.sql.js'
 import { ChunkedSnapshot, ConsistentSnapshot } from './snapshot.js'
 import { checkReading, ownTable, selectTables } from './table-selection.js'
+import { type TeardownOptions, teardown, teardownScript } from './teardown.js'
 
 export interface PostgresTriggerSourceOptions {
   /**
@@ -60,6 +62,16 @@ export interface PostgresTriggerSourceOptions {
    * triggers in any case. @defaultValue `row`
    */
   readonly triggerLevel?: TriggerLevel
+  /**
+   * Also install an event trigger that follows ALTER TABLE at once, so that writers do not fail for the second until this
+   * source has noticed that a key column was renamed or got another type. Only a superuser can. @defaultValue false
+   */
+  readonly eventTrigger?: boolean
+  /**
+   * While following, remove audit rows that every consumer has passed and that are older than this, now and then. Keep
+   * them for as long as the target might be restored from a backup. @defaultValue never; see {@link PostgresTriggerSource.prune}
+   */
+  readonly pruneAfterMs?: number
 }
 
 /**
@@ -73,6 +85,7 @@ export class PostgresTriggerSource implements Source {
   readonly name = 'postgresql'
   readonly #options: PostgresTriggerSourceOptions
   readonly #settings: ConnectionSettings
+  readonly #auditSchema: string
   readonly #names: AuditNames
   #open: OpenSource | undefined
 
@@ -80,20 +93,19 @@ export class PostgresTriggerSource implements Source {
   constructor(options: PostgresTriggerSourceOptions) {
     this.#options = options
     this.#settings = parseConnection(options.url, options)
-    this.#names = auditNames(options.auditSchema ?? 'public')
+    this.#auditSchema = options.auditSchema ?? 'public'
+    this.#names = auditNames(this.#auditSchema)
   }
 
   async open(context: RunContext): Promise<void> {
     const { warn } = context
-    const connections = new Connections(this.#settings, warn, { lockTimeoutMs: this.#options.lockTimeoutMs })
-    const installer = new Installer(
-      connections,
-      this.#options.auditSchema ?? 'public',
-      warn,
-      this.#options.triggerLevel,
-    )
+    const connections = this.#connect(warn)
+    const { triggerLevel, eventTrigger } = this.#options
+    const installer = new Installer(connections, this.#auditSchema, warn, { triggerLevel, eventTrigger })
     const consumer = new Consumer(connections, this.#names, context.syncId)
-    this.#open = { connections, installer, consumer, warn, tables: [] }
+    const { pruneAfterMs } = this.#options
+    const pruner = pruneAfterMs === undefined ? undefined : new Pruner(connections, this.#names, pruneAfterMs)
+    this.#open = { connections, installer, consumer, pruner, warn, tables: [] }
     // Fails here, and not in the middle of something, if nobody answers.
     await connections.use(async () => undefined)
   }
@@ -167,9 +179,10 @@ export class PostgresTriggerSource implements Source {
   }
 
   async acknowledge(position: Position): Promise<void> {
-    const { consumer, warn } = this.#opened()
+    const { consumer, pruner, warn } = this.#opened()
     try {
       await consumer.advance(decode(position).sequence)
+      await pruner?.advance()
     } catch (error) {
       if (!isTolerable(error)) throw error
       warn({
@@ -186,6 +199,59 @@ export class PostgresTriggerSource implements Source {
     await open?.connections.close()
   }
 
+  /**
+   * Removes audit rows that every registered consumer has passed. Needs no run: it connects by itself.
+   * @returns how many rows were removed
+   */
+  prune(options: PruneOptions = {}): Promise<number> {
+    return this.#apart((connections) => prune(connections, this.#names, options))
+  }
+
+  /** The pipelines that read the audit table, and how far each has come. Connects by itself. */
+  consumers(): Promise<readonly AuditConsumer[]> {
+    return this.#apart((connections) => listConsumers(connections, this.#names))
+  }
+
+  /**
+   * Unregisters a pipeline that will not come back, so that its changes can be pruned. Connects by itself.
+   * @returns whether there was one of that id
+   */
+  forget(id: string): Promise<boolean> {
+    return this.#apart((connections) => forgetConsumer(connections, this.#names, id))
+  }
+
+  /**
+   * Removes everything that was installed: triggers, functions, the audit table, the role. Waits for no lock longer than
+   * `lockTimeoutMs`, and may be repeated. Connects by itself; no run may be going on.
+   * @throws SyncError `E_RIGHTS` if this role may not remove all of it: then nothing is removed, and the hint is a script
+   */
+  teardown({ signal, warn = () => {} }: Abortable & Partial<Pick<RunContext, 'warn'>> = {}): Promise<void> {
+    return this.#apart((connections) => teardown({ ...this.#teardown(connections), warn, signal }))
+  }
+
+  /** The script that removes everything that was installed, for whoever may; empty if there is nothing. */
+  teardownSql(): Promise<string> {
+    return this.#apart((connections) => teardownScript(this.#teardown(connections)))
+  }
+
+  #teardown(connections: Connections): TeardownOptions {
+    return { connections, names: this.#names, auditSchema: this.#auditSchema, warn: () => {} }
+  }
+
+  /** Works with connections of its own, whether or not a run is going on. */
+  async #apart<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
+    const connections = this.#connect(() => {})
+    try {
+      return await work(connections)
+    } finally {
+      await connections.close()
+    }
+  }
+
+  #connect(warn: RunContext['warn']): Connections {
+    return new Connections(this.#settings, warn, { lockTimeoutMs: this.#options.lockTimeoutMs })
+  }
+
   #opened(): OpenSource {
     if (this.#open === undefined) throw new SyncError('E_CONFIG', 'The PostgreSQL source is not open')
     return this.#open
@@ -196,6 +262,7 @@ interface OpenSource {
   readonly connections: Connections
   readonly installer: Installer
   readonly consumer: Consumer
+  readonly pruner: Pruner | undefined
   readonly warn: (warning: SyncWarning) => void
   tables: readonly PostgresTable[]
 }

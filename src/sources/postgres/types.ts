@@ -1,7 +1,7 @@
 /** From PostgreSQL's types to what they mean and how they are read. */
 import type { ClientBase } from 'pg'
 import type { LogicalType } from '../../core/value.js'
-import { asText, type CatalogType, readCatalogTypes } from './catalog-types.js'
+import { type CatalogType, catalogRows, readCatalogTypes } from './catalog-types.js'
 import { arrayCodec } from './codecs/array.js'
 import { builtinTypes, extensionTypes, textType, type WireType } from './codecs/builtin.js'
 import type { Codec } from './codecs/codec.js'
@@ -167,19 +167,13 @@ function printAsText(reference: string): string {
 
 /** How many fraction digits money has by the database's own setting: the reader's is another. */
 async function readMoneyDigits(client: ClientBase): Promise<number> {
-  const set = (value: string) => ({
-    text: `select pg_catalog.set_config('lc_monetary', $1, true), pg_catalog.scale(1::pg_catalog.int4::pg_catalog.money::pg_catalog."numeric")`,
-    values: [value],
-    rowMode: 'array' as const,
-    types: asText,
-  })
-  const { rows } = await client.query<string[]>({
-    text: `select setting, reset_val from pg_catalog.pg_settings where name = 'lc_monetary'`,
-    rowMode: 'array',
-    types: asText,
-  })
-  const [current = 'C', own = 'C'] = rows[0] ?? []
-  const { rows: answers } = await client.query<string[]>(set(own))
-  await client.query<string[]>(set(current))
-  return Number(answers[0]?.[1] ?? 2)
+  const set = (value: string) => catalogRows(client, moneyDigitsSql, [value])
+  const settingSql = `select setting, reset_val from pg_catalog.pg_settings where name = 'lc_monetary'`
+  const [[current = 'C', own = 'C'] = []] = await catalogRows(client, settingSql)
+  const [answer] = await set(own ?? 'C')
+  await set(current ?? 'C')
+  return Number(answer?.[1] ?? 2)
 }
+
+const moneyDigitsSql = `
+select pg_catalog.set_config('lc_monetary', $1, true), pg_catalog.scale(1::pg_catalog.int4::pg_catalog.money::pg_catalog."numeric")`
