@@ -51,7 +51,7 @@ export interface SyncEvents {
       readonly lagMs?: number
     },
   ]
-  /** Everything visible at the source has been applied. Emitted at every drained delta that carried changes, and once at first. */
+  /** Everything visible at the source has been applied. Emitted at the first drained delta, then at each one that ends changes. */
   caughtUp: [{ readonly position: Position; readonly text: string }]
   retry: [
     { readonly code: SyncErrorCode; readonly message: string; readonly attempt: number; readonly delayMs: number },

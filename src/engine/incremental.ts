@@ -24,15 +24,16 @@ export async function runIncremental(
   run.emit('phase', { phase: 'incremental', tables })
   const retries = run.retries()
   let position = options.after
-  let caughtUp = false
+  let behind = true
   for (;;) {
     try {
       for await (const delta of source.changes({ ...options, tables, after: position, limits, signal: run.signal })) {
-        const changed = await apply(run, delta)
+        // What drains it may be a later delta without changes of its own.
+        behind = await apply(run, delta)
         position = delta.position
         retries.reset()
-        if (delta.drained && (changed || !caughtUp)) {
-          caughtUp = true
+        if (delta.drained && behind) {
+          behind = false
           run.emit('caughtUp', { position, text: source.describe(position).text })
         }
       }

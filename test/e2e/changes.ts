@@ -9,6 +9,8 @@ interface ChangedTable {
   /** Where rows wait that are not there yet. */
   readonly held: string
   readonly key: readonly string[]
+  /** The key is an identity that cannot be updated. */
+  readonly fixed: boolean
   /** Columns that can be written, the key's included. */
   readonly columns: readonly string[]
 }
@@ -17,6 +19,8 @@ const tablesSql = `
 select n.nspname as schema, c.relname as name, c.relkind = 'p' as partitioned,
   (select array_agg(quote_ident(a.attname) order by a.attnum) from pg_attribute a
     where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = '') as columns,
+  exists (select from pg_index i join pg_attribute a on a.attrelid = c.oid and a.attnum = any (i.indkey)
+    where i.indrelid = c.oid and i.indisprimary and a.attidentity = 'a') as fixed,
   (select array_agg(quote_ident(a.attname) order by a.attnum) from pg_index i join pg_attribute a
     on a.attrelid = c.oid and a.attnum = any (i.indkey) where i.indrelid = c.oid and i.indisprimary) as key
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -44,11 +48,12 @@ export class Changes {
   /** Sets a third of each table's rows aside. */
   static async begin(client: ClientBase, seed: number, labels: readonly string[]): Promise<Changes> {
     const { rows } = await client.query(tablesSql, [labels])
-    const tables = rows.map(({ schema, name, partitioned, columns, key }, index) => ({
+    const tables = rows.map(({ schema, name, partitioned, columns, key, fixed }, index) => ({
       label: `${schema}.${name}`,
       relation: `${partitioned ? '' : 'only '}${pg.escapeIdentifier(schema)}.${pg.escapeIdentifier(name)}`,
       held: `pg_temp.held_${index}`,
       key,
+      fixed,
       columns,
     }))
     if (tables.length !== labels.length) throw new Error('A table was not found.')
@@ -95,7 +100,8 @@ export class Changes {
   }
 
   /** To keys of rows that were set aside. */
-  async #moveKeys({ relation, held, key }: ChangedTable): Promise<void> {
+  async #moveKeys({ relation, held, key, fixed }: ChangedTable): Promise<void> {
+    if (fixed) return
     const sets = key.map((column) => `${column} = b.${column}`)
     await this.#client.query(
       `update ${relation} t set ${sets.join(', ')}

@@ -30,6 +30,7 @@ export interface Ended {
 }
 
 const timeoutMsMax = 120_000
+const findMsMax = 60_000
 
 /** `node --import …`, as arguments of `node`: the executable from its sources, whatever the working directory. */
 export const commandLine: readonly string[] = [
@@ -158,21 +159,29 @@ export class Command implements AsyncDisposable {
   }
 
   async #find<Found>(what: string, find: () => Found | null): Promise<Found> {
+    const deadline = Date.now() + findMsMax
     for (;;) {
       const found = find()
       if (found !== null) return found
-      if (this.#hasEnded) {
-        const { code, signal } = await this.ended
-        throw new Error(`The process ended (${code ?? signal}) before ${what}:\n${this.#stdout}${this.#stderr}`)
+      if (this.#hasEnded || Date.now() > deadline) {
+        const how = this.#hasEnded ? 'ended' : `took longer than ${findMsMax} ms`
+        throw new Error(`The process ${how} before ${what}:\n${this.#stdout}${this.#stderr}`)
       }
-      await new Promise<void>((resolve) => {
-        const listener = () => {
-          this.#listeners.delete(listener)
-          resolve()
-        }
-        this.#listeners.add(listener)
-      })
+      await this.#news(deadline)
     }
+  }
+
+  /** Resolves at the next output, at the end, or at the deadline. */
+  #news(deadline: number): Promise<void> {
+    return new Promise((resolve) => {
+      const listener = () => {
+        clearTimeout(late)
+        this.#listeners.delete(listener)
+        resolve()
+      }
+      const late = setTimeout(listener, deadline - Date.now() + 1)
+      this.#listeners.add(listener)
+    })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,5 @@
 /** The library as a program uses it: by its name, in a few lines. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import {
   type Batch,
   FileCheckpointStore,
@@ -12,77 +10,40 @@ import {
   SurrealSink,
   SyncEngine,
 } from 'surreal-sync'
-import { describe, expect, test } from 'vitest'
-import { compareDatabases, expectEqualDatabases } from '../support/compare.js'
+import { expect, test } from 'vitest'
+import { expectEqualDatabases } from '../support/compare.js'
 import { createDatabase } from '../support/database.js'
 import { startSurreal } from '../support/surreal-server.js'
-import { commandLine, startProgram, temporaryDirectory } from './command.js'
+import { temporaryDirectory } from './command.js'
 import { createShop, execute, lastChange } from './shop.js'
 import { database, namespace, openMemory, openTarget } from './target.js'
 
 const deadlineMs = 60_000
-const repository = new URL('../../', import.meta.url)
 
-describe('the quick start', () => {
-  test('copies, follows and stops', { timeout: 2 * deadlineMs }, async () => {
-    await using postgres = await createDatabase()
-    await createShop(postgres.url, { customers: 100, orders: 200 })
-    await using server = await startSurreal()
-    await using directory = await temporaryDirectory()
+test('the quick start copies, follows and stops', { timeout: 2 * deadlineMs }, async () => {
+  await using postgres = await createDatabase()
+  await createShop(postgres.url, { customers: 100, orders: 200 })
+  await using server = await startSurreal()
+  await using directory = await temporaryDirectory()
 
-    const source = new PostgresTriggerSource({ url: postgres.url })
-    const sink = new SurrealSink({ url: server.ws, namespace, database, username: 'root', password: 'root' })
-    const checkpoints = new FileCheckpointStore(join(directory.path, 'checkpoints'))
-    const engine = new SyncEngine({ source, sink, checkpoints })
-    const stop = new AbortController()
-    const caughtUp = new Promise<void>((resolve) => engine.once('caughtUp', () => resolve()))
-    const run = engine.run({ follow: true, signal: stop.signal })
-    await Promise.race([caughtUp, run])
+  const source = new PostgresTriggerSource({ url: postgres.url })
+  const sink = new SurrealSink({ url: server.ws, namespace, database, username: 'root', password: 'root' })
+  const checkpoints = new FileCheckpointStore(join(directory.path, 'checkpoints'))
+  const engine = new SyncEngine({ source, sink, checkpoints })
+  const stop = new AbortController()
+  const caughtUp = new Promise<void>((resolve) => engine.once('caughtUp', () => resolve()))
+  const run = engine.run({ follow: true, signal: stop.signal })
+  await Promise.race([caughtUp, run])
 
-    await execute(postgres.url, `update customers set name = 'changed' where id < 10`)
-    const last = await lastChange(postgres.url)
-    await new Promise<void>((resolve) => {
-      engine.on('caughtUp', ({ text }) => text === last && resolve())
-    })
-    await using target = await openTarget(server.ws)
-    await expectEqualDatabases({ source: postgres.url, target: target.db })
-    stop.abort()
-    expect(await run).toMatchObject({ reason: 'aborted', phase: 'incremental', position: last })
+  await execute(postgres.url, `update customers set name = 'changed' where id < 10`)
+  const last = await lastChange(postgres.url)
+  await new Promise<void>((resolve) => {
+    engine.on('caughtUp', ({ text }) => text === last && resolve())
   })
-
-  test('of the README runs as it is printed', { timeout: 2 * deadlineMs }, async () => {
-    const readme = await readFile(new URL('README.md', repository), 'utf8')
-    const printed = /```ts\n(import [\s\S]*?new SyncEngine\([\s\S]*?)```/.exec(readme)?.[1] ?? ''
-    await using postgres = await createDatabase()
-    await createShop(postgres.url, { customers: 100, orders: 200 })
-    await using server = await startSurreal()
-    await using directory = await temporaryDirectory()
-    const code = printed
-      .replace(/'postgresql:\/\/[^']*'/, JSON.stringify(postgres.url))
-      .replace(/'ws:\/\/[^']*'/, JSON.stringify(server.ws))
-    expect(code).toContain(postgres.url)
-    expect(code).toContain(server.ws)
-    await mkdir(join(directory.path, 'program'))
-    await writeFile(join(directory.path, 'program', 'main.mts'), code)
-    const [loader = '', url = ''] = commandLine
-    await using program = startProgram(process.execPath, [loader, url, join('program', 'main.mts')], {
-      cwd: directory.path,
-      env: { TSX_TSCONFIG_PATH: fileURLToPath(new URL('tsconfig.json', repository)) },
-    })
-    await using target = await openTarget(server.ws)
-    const isEqual = async () => {
-      const report = await compareDatabases({ source: postgres.url, target: target.db }).catch(() => undefined)
-      return report?.equal
-    }
-    await program.printed(/^postgresql:sequence:\d+ /m)
-    await execute(
-      postgres.url,
-      `update customers set name = 'changed' where id < 10; delete from orders where number < 50`,
-    )
-    await expect.poll(isEqual, { timeout: deadlineMs, interval: 200 }).toBe(true)
-    program.kill('SIGTERM')
-    expect(await program.ended).toMatchObject({ code: 0, signal: null })
-  })
+  await using target = await openTarget(server.ws)
+  await expectEqualDatabases({ source: postgres.url, target: target.db })
+  stop.abort()
+  expect(await run).toMatchObject({ reason: 'aborted', phase: 'incremental', position: last })
 })
 
 test('a factory gives the sink connections of the program', { timeout: deadlineMs }, async () => {

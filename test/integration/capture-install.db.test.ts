@@ -1,13 +1,19 @@
 /** What a full sync installs in the source, with which rights, and that it leaves alone what is right. */
-import pg from 'pg'
+import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createDatabase, type TestDatabase } from '../support/database.js'
 import { Replica } from '../support/replica.js'
+import { createRole, type TestRole } from '../support/roles.js'
+
+/** The role of capture functions belongs to the cluster and would outlive the database. */
+const dropDefiner = `do $$ declare name text := 'surreal_sync_' || (select oid from pg_database where datname = current_database());
+  begin if exists (select from pg_roles where rolname = name) then
+    execute format('drop owned by %1$I cascade; drop role %1$I', name); end if; end $$`
 
 let database: TestDatabase
 let plainUrl: string
 let admin: pg.Client
-let roles: string[]
+let roles: TestRole[]
 
 beforeEach(async () => {
   database = await createDatabase()
@@ -18,29 +24,19 @@ beforeEach(async () => {
 })
 
 afterEach(async () => {
-  const { rows } = await admin.query<{ name: string }>(
-    `select rolname as name from pg_roles where rolname = 'surreal_sync_' || (select oid from pg_database where datname = current_database())`,
-  )
-  for (const role of [...rows.map(({ name }) => name), ...roles.toReversed()]) {
-    await admin.query(`reassign owned by ${role} to current_user; drop owned by ${role}; drop role ${role}`)
-  }
+  await admin.query(dropDefiner)
+  for (const role of roles.toReversed()) await role[Symbol.asyncDispose]()
   await database[Symbol.asyncDispose]()
 })
 
-/** A role that can log in, and the url to do so. */
 async function login(
   attributes = '',
 ): Promise<{ readonly role: string; readonly url: string; readonly client: pg.Client }> {
-  const role = `${database.name}_${roles.length}`
+  const role = await createRole(database, attributes)
   roles.push(role)
-  await admin.query(`create role ${role} login password 'secret' ${attributes}`)
-  const url = new URL(plainUrl)
-  url.username = role
-  url.password = 'secret'
-  const client = new pg.Client({ connectionString: url.href })
+  const client = await role.client()
   client.on('error', () => {})
-  await client.connect()
-  return { role, url: url.href, client }
+  return { role: role.name, url: `${role.url}?sslmode=disable`, client }
 }
 
 const definersSql = `

@@ -134,6 +134,24 @@ describe('while the source is followed', () => {
     expect(copied('public.accounts')).toHaveLength(20)
   })
 
+  it('another expression of a generated column', async ({ skip }) => {
+    const { rows: versions } = await a.query<{ version: number }>(
+      `select current_setting('server_version_num')::int as version`,
+    )
+    const version = versions[0]?.version ?? 0
+    if (version < 170_000) skip()
+    await a.query(`alter table accounts add column s int generated always as (n + 1) stored`)
+    if (version >= 180_000) await a.query(`alter table accounts add column g int generated always as (n + 1) virtual`)
+    await replica.full()
+    const follower = new Follower(replica)
+    await follower.reaches(0)
+    for (const column of version >= 180_000 ? ['s', 'g'] : ['s']) {
+      await a.query(`alter table accounts alter column ${column} set expression as (n + 2)`)
+      await expect.poll(async () => copied('public.accounts'), { timeout: 15_000 }).toEqual(await rows('accounts'))
+    }
+    await follower.stop()
+  })
+
   it('stops, with writers unharmed, when a table loses its key', async () => {
     await replica.full()
     const engine = replica.engine()

@@ -54,6 +54,11 @@ export class Follower {
     this.#ended.catch(() => undefined)
   }
 
+  /** The end of the run, for good or ill. */
+  get ended(): Promise<RunResult> {
+    return this.#ended
+  }
+
   /** Resolves at the next drained delta at or past the number. */
   async reaches(sequence: number): Promise<void> {
     const reached = new Promise<void>((resolve) => {

@@ -1,7 +1,7 @@
 /** What a run does, on sources and sinks that check the engine's side of their contracts. */
 import { describe, expect, it } from 'vitest'
 import { MemoryCheckpointStore } from '../../src/checkpoints/memory.js'
-import type { Row } from '../../src/core/batch.js'
+import type { Batch, Row } from '../../src/core/batch.js'
 import type { CheckpointStore } from '../../src/core/checkpoint.js'
 import { SyncError } from '../../src/core/errors.js'
 import type { SyncEvents } from '../../src/core/events.js'
@@ -243,6 +243,25 @@ describe('a second run', () => {
     const log = events(engine)
     await engine.run()
     expect(log.map(([name]) => name)).toEqual(['phase', 'checkpoint', 'caughtUp'])
+  })
+
+  it('says that it has caught up again also when a delta without changes is what drains it', async () => {
+    const { source, sink, checkpoints } = await copied()
+    source.upsert(users.label, user(50))
+    async function* nothing(): AsyncGenerator<Batch> {}
+    const changes = source.changes.bind(source)
+    source.changes = async function* (options) {
+      yield { batches: nothing(), position: options.after, drained: true }
+      for await (const { batches, position } of changes(options)) {
+        yield { batches, position, drained: false }
+        yield { batches: nothing(), position, drained: true }
+      }
+    }
+    const engine = new SyncEngine({ source, sink, checkpoints })
+    const log = events(engine)
+    await engine.run()
+    const names = log.map(([name]) => name).filter((name) => name === 'batch' || name === 'caughtUp')
+    expect(names).toEqual(['caughtUp', 'batch', 'caughtUp'])
   })
 
   it('keeps pipelines apart by their id', async () => {

@@ -32,7 +32,6 @@ interface TypeRow {
   readonly fields: readonly { readonly name: string; readonly type: string }[] | null
 }
 
-// oidvector and int2vector look like arrays in the catalog, but their text form is not an array's.
 const typesSql = `
   select
     t.oid::text as oid,
@@ -42,7 +41,7 @@ const typesSql = `
       when t.typtype = 'c' then 'composite'
       when t.typtype = 'r' then 'range'
       when t.typtype = 'm' then 'multirange'
-      when t.typcategory = 'A' and t.typelem <> 0 and t.typname not in ('oidvector', 'int2vector') then 'array'
+      when t.typcategory = 'A' and t.typelem <> 0 then 'array'
       else 'base'
     end as form,
     case

@@ -18,8 +18,9 @@ const recordsPerPage = 1_000
 
 /** The names of the database's tables. */
 export async function readTargetTables(target: SurrealQueries): Promise<ReadonlySet<string>> {
-  const [info] = await target.query<[{ readonly tables: Readonly<Record<string, string>> }]>('info for db')
-  return new Set(Object.keys(info.tables))
+  // The SDK would lose a name like `__proto__`.
+  const [names] = await target.query<[readonly string[]]>('return object::keys((info for db).tables)')
+  return new Set(names)
 }
 
 /** Every record of a table that exists, a page at a time. The server encodes them, so that no kind is lost on the way. */

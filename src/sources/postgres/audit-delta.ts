@@ -138,7 +138,10 @@ export class AuditDelta implements Delta {
       yield this.#replace(table)
       yield* readTable(this.#session, table, { ...limits, signal })
     }
-    for (const [table, keys] of work.keys) yield* reread(this.#session, table, [...keys], { ...limits, signal })
+    for (const [table, keys] of work.keys) {
+      // Neighbours in the index one after the other: half the server's time for random keys.
+      yield* reread(this.#session, table, [...keys].sort(), { ...limits, signal })
+    }
     await this.finish()
   }
 

@@ -10,7 +10,7 @@ import { AuditDelta, type DeltaScope } from './audit-delta.js'
 import { peekTables } from './audit-rows.js'
 import type { Connections } from './connections.js'
 import { stateOf } from './errors.js'
-import { lockHolders } from './fence.js'
+import { lastSequence, lockHolders } from './fence.js'
 import type { Progress } from './progress.js'
 import type { AuditNames } from './schema.sql.js'
 import type { StructureWatch } from './structure-watch.js'
@@ -70,6 +70,7 @@ export class AuditReader {
         if (delta.drained) first = false
         if (delta.drained && this.#isReached(options)) return
         if (!delta.drained && !delta.blocked) continue
+        await this.#expect(options.untilSequence)
       }
       await this.#sleep(options.signal)
     }
@@ -78,6 +79,14 @@ export class AuditReader {
   /** Whether a drained delta is the last one. */
   #isReached({ follow, untilSequence }: { readonly follow: boolean; readonly untilSequence?: number }): boolean {
     return untilSequence === undefined ? !follow : this.#reading.progress.sequence >= untilSequence
+  }
+
+  /** Numbers before the end that were rolled back are never seen: only a gap can end. */
+  async #expect(untilSequence: number | undefined): Promise<void> {
+    const { connections, names, progress } = this.#reading
+    if (untilSequence === undefined || progress.tracker.highest >= untilSequence) return
+    const last = await connections.use((session) => lastSequence(session, names))
+    if (last >= untilSequence) progress.tracker.expect(untilSequence)
   }
 
   /** What the next delta is to look at, or undefined if there is nothing to do. Takes no lock and opens no transaction. */

@@ -38,6 +38,7 @@ export interface CatalogColumn {
   readonly typmod: number
   readonly sourceType: string
   readonly nullable: boolean
+  /** How and by which expression; empty: it is stored as it is. */
   readonly generated: string
   readonly collationOid: number
   readonly deterministic: boolean
@@ -166,9 +167,11 @@ export async function readColumns(
     client,
     `
 select a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, a.atttypmod),
-  not a.attnotnull, a.attgenerated, a.attcollation, coalesce(l.collisdeterministic, true)
+  not a.attnotnull, case when a.attgenerated <> '' then pg_catalog.concat(a.attgenerated, pg_catalog.pg_get_expr(d.adbin, d.adrelid)) end,
+  a.attcollation, coalesce(l.collisdeterministic, true)
 from pg_catalog.pg_attribute a
 left join pg_catalog.pg_collation l on l.oid = a.attcollation
+left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
 where a.attrelid = any ($1::pg_catalog.oid[]) and a.attnum > 0 and not a.attisdropped
 order by a.attrelid, a.attnum`,
     oids,

@@ -5,7 +5,7 @@ import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
 import type { ConnectionSettings, TlsAttempt } from './connection-settings.js'
 import { sourceError } from './errors.js'
-import { Session } from './session.js'
+import { Session, type SessionLimits } from './session.js'
 
 /** The methods of a `pg.Pool` that a source uses. */
 export interface PostgresPool {
@@ -17,7 +17,7 @@ const limits = { idleMax: 3, connectMsMax: 10_000, keepAliveMs: 10_000 }
 export class Connections {
   readonly #settings: ConnectionSettings
   readonly #warn: (warning: SyncWarning) => void
-  readonly #lockTimeoutMs: number | undefined
+  readonly #limits: SessionLimits
   readonly #idle: pg.Client[] = []
   #verify: ((session: Session) => Promise<void>) | undefined
   #attempt: TlsAttempt | undefined
@@ -25,10 +25,10 @@ export class Connections {
   constructor(
     settings: ConnectionSettings,
     warn: (warning: SyncWarning) => void,
-    options: { readonly lockTimeoutMs?: number } = {},
+    limits: SessionLimits = {},
   ) {
     this.#settings = settings
-    this.#lockTimeoutMs = options.lockTimeoutMs
+    this.#limits = limits
     this.#warn = warn
   }
 
@@ -71,7 +71,7 @@ export class Connections {
   }
 
   #session(client: pg.Client): Session {
-    return new Session(client, (broken) => this.#release(client, broken), this.#lockTimeoutMs)
+    return new Session(client, (broken) => this.#release(client, broken), this.#limits)
   }
 
   #release(client: pg.Client, broken: boolean): void {

@@ -63,6 +63,14 @@ export class GapTracker {
     })
   }
 
+  /** Takes in that numbers up to this one have been handed out, whether or not they ever become visible. */
+  expect(number: number): void {
+    if (number <= this.#highest) return
+    const gap: Gap = { low: this.#highest + 1, high: number, suspects: undefined, searched: false }
+    this.#gaps = merge([...this.#gaps, gap])
+    this.#highest = number
+  }
+
   /**
    * Takes in what one snapshot showed.
    * @param late Numbers found in the gaps, ascending.

@@ -23,8 +23,17 @@ const transactions = {
 /** How long a statement waits for a lock, in milliseconds, unless the options say otherwise. */
 export const lockTimeoutMs = 2_000
 
-/** How long the server may send nothing while a statement runs; a COPY may have to pass over many dead rows first. */
-const limits = { silenceMsMax: 30_000, copySilenceMsMax: 120_000 }
+/** How long the server may send nothing while a statement runs. */
+const silenceMs = 30_000
+/** A COPY may have to pass over many dead rows first. */
+const copySilenceFactor = 4
+
+export interface SessionLimits {
+  /** How long a statement of a transaction waits for a lock. @defaultValue 2,000 */
+  readonly lockTimeoutMs?: number
+  /** How long the server may send nothing beyond that. @defaultValue 30,000 */
+  readonly silenceMsMax?: number
+}
 
 /** Rows that a policy hides are an error, not an absence; and no limit of the role's own ends our transactions. */
 const ownSettings: readonly (readonly [name: string, value: string])[] = [
@@ -37,12 +46,14 @@ export class Session {
   readonly client: pg.Client
   /** How long a statement of a transaction waits for a lock. */
   readonly lockTimeoutMs: number
+  readonly #silenceMsMax: number
   readonly #release: (broken: boolean) => void
   #released = false
 
-  constructor(client: pg.Client, release: (broken: boolean) => void, lockMsMax: number = lockTimeoutMs) {
+  constructor(client: pg.Client, release: (broken: boolean) => void, limits: SessionLimits = {}) {
     this.client = client
-    this.lockTimeoutMs = lockMsMax
+    this.lockTimeoutMs = limits.lockTimeoutMs ?? lockTimeoutMs
+    this.#silenceMsMax = (limits.silenceMsMax ?? silenceMs) + this.lockTimeoutMs
     this.#release = release
   }
 
@@ -71,7 +82,7 @@ export class Session {
     const rows = copyRows(this.client, sql, options)
     try {
       for (;;) {
-        const { done, value } = await watched(this.client, limits.copySilenceMsMax, rows.next())
+        const { done, value } = await watched(this.client, copySilenceFactor * this.#silenceMsMax, rows.next())
         if (done === true || value === undefined) return
         yield value
       }
@@ -109,10 +120,6 @@ export class Session {
   /** Closes the connection, and so ends whatever it was doing. */
   destroy(): void {
     this.#end(true)
-  }
-
-  get #silenceMsMax(): number {
-    return limits.silenceMsMax + this.lockTimeoutMs
   }
 
   #end(broken: boolean): void {
