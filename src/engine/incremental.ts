@@ -29,7 +29,7 @@ export async function runIncremental(
     try {
       for await (const delta of source.changes({ ...options, tables, after: position, limits, signal: run.signal })) {
         // What drains it may be a later delta without changes of its own.
-        behind = await apply(run, delta)
+        if (await apply(run, delta)) behind = true
         position = delta.position
         retries.reset()
         if (delta.drained && behind) {

@@ -151,6 +151,7 @@ export class MemorySink implements Sink, CheckpointStore {
     if (stored === undefined) throw new TypeError(`The table ${batch.table.label} was not prepared`)
     if (batch.op === 'replace') {
       await removeAbsent(batch, stored)
+      stored.describe(batch.table)
     } else if (batch.op === 'truncate') {
       await Promise.resolve()
       stored.clear()
@@ -159,7 +160,7 @@ export class MemorySink implements Sink, CheckpointStore {
       const rows = this.#reads === 'rows' ? batch.rows() : rowsOfCursor(batch)
       for (const row of rows) {
         if (batch.op === 'delete') stored.remove(row)
-        else stored.put(pick(row, batch.columns))
+        else stored.put(isWhole(batch) ? pick(row, batch.columns) : row)
       }
     }
     operations.push({ op: batch.op, table: batch.table.label, rows: 'length' in batch ? batch.length : 0 })
@@ -189,6 +190,11 @@ export class MemorySink implements Sink, CheckpointStore {
   }
 }
 
+/** Every row has every column of the table; after a transform it has its own. */
+function isWhole(batch: RowBatch): boolean {
+  return batch.columns === batch.table.columns
+}
+
 function keysOf(batch: RowBatch): ReadonlySet<string> {
   const rows = new StoredRows(batch.table)
   return new Set([...batch.rows()].map((row) => rows.identify(row)))
@@ -197,7 +203,10 @@ function keysOf(batch: RowBatch): ReadonlySet<string> {
 function* rowsOfCursor(batch: RowBatch): Generator<Row> {
   const cursor = batch.cursor()
   while (cursor.next()) {
-    yield Object.fromEntries(batch.columns.map(({ name }, column) => [name, cursor.get(column)]))
+    const present = batch.columns.map((_, column) => cursor.has?.(column) !== false)
+    yield Object.fromEntries(
+      batch.columns.flatMap(({ name }, column) => (present[column] ? [[name, cursor.get(column)]] : [])),
+    )
   }
 }
 

@@ -6,14 +6,18 @@ import { Decimal, type Value } from '../core/value.js'
 
 /** A table without a key counts equal rows as one. */
 export class StoredRows {
-  readonly table: Table
-  readonly #identity: readonly Column[]
+  #table: Table
+  #identity: readonly Column[]
   readonly #rows: Map<string, Row>
 
   constructor(table: Table, rows: ReadonlyMap<string, Row> = new Map()) {
-    this.table = table
-    this.#identity = table.key.length > 0 ? table.key : table.columns
+    this.#table = table
+    this.#identity = identityOf(table)
     this.#rows = new Map(rows)
+  }
+
+  get table(): Table {
+    return this.#table
   }
 
   get size(): number {
@@ -45,6 +49,12 @@ export class StoredRows {
     this.#rows.clear()
   }
 
+  /** The table is described anew. Rows stay where they are, under the keys they have. */
+  describe(table: Table): void {
+    this.#table = table
+    this.#identity = identityOf(table)
+  }
+
   /** With another table: the same rows under that table's key. */
   copy(table: Table = this.table): StoredRows {
     const copy = new StoredRows(table, table === this.table ? this.#rows : undefined)
@@ -66,6 +76,10 @@ export class StoredRows {
   list(): readonly Row[] {
     return [...this.#rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row)
   }
+}
+
+function identityOf({ key, columns }: Table): readonly Column[] {
+  return key.length > 0 ? key : columns
 }
 
 /** These columns of a row and no others. A column that the row lacks is null. */

@@ -153,7 +153,7 @@ export class Command implements AsyncDisposable {
   async appliedUpTo(position: string): Promise<void> {
     const sequence = Number(position.split(':').at(-1))
     await this.#find(`it had applied ${position}`, () => {
-      const reached = this.#stderr.matchAll(/: Caught up with the source at postgresql:sequence:(\d+)\n/g)
+      const reached = this.#stderr.matchAll(/: Saved incremental checkpoint: postgresql:sequence:(\d+)/g)
       return [...reached].some(([, text]) => Number(text) >= sequence) ? true : null
     })
   }

@@ -54,7 +54,8 @@ async function marks(): Promise<unknown> {
     select 'class' as kind, oid::text, xmin::text from pg_class where relname in ('accounts', 'parts', 'parts_1') or relname like 'surreal%'
     union all select 'proc', oid::text, xmin::text from pg_proc where proname like 'surreal%'
     union all select 'trigger', oid::text, xmin::text from pg_trigger where tgname like 'surreal%'
-    union all select 'role', oid::text, xmin::text from pg_authid where rolname like 'surreal%'
+    union all select 'role', oid::text, xmin::text from pg_authid
+      where rolname = 'surreal_sync_' || (select oid from pg_database where datname = current_database())
     union all select 'schema', oid::text, xmin::text from pg_namespace where nspname = 'public' order by 1, 2`)
   return rows
 }

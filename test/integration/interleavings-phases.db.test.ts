@@ -86,7 +86,10 @@ describe('a row that is written in a full sync', () => {
     moved: () => 'update accounts set id = id + 1000 where id in (1, 2)',
     truncated: (turn) => `truncate accounts; insert into accounts values (${turn}, 'first')`,
   }
-  const cells = moments.flatMap((moment) => Object.keys(writes).map((write) => [write, moment] as const))
+  const cells = moments
+    .flatMap((moment) => Object.keys(writes).map((write) => [write, moment] as const))
+    // TRUNCATE waits for the chunk, which here would wait for TRUNCATE.
+    .filter(([write, moment]) => !(write === 'truncated' && moment === 'within a chunk'))
 
   it.each(cells)('%s %s is right once the changes are applied', async (write, moment) => {
     const sink = new MemorySink()

@@ -33,7 +33,7 @@ const columns = {
   took: 'make_interval(days => 3, secs => 7.5)',
   long_took: 'make_interval(months => -5, days => 3)',
   bytes: `decode('00ff5c27', 'hex')`,
-  single: '(1::float4 / 3)',
+  single: '(1::float8 / 3)::float4',
   double: '(1::float8 / 3)',
   price: '(1234567.89::numeric)::money',
   letters: 'chr(233) || chr(228)',

@@ -39,7 +39,7 @@ try {
     adminUrl: server.url(),
     seed,
     seconds: Number(values.seconds),
-    secondsMax: Number(values.seconds) + 60,
+    secondsMax: Number(values.seconds) + 120,
     writers: Number(values.writers),
     thinkMs: Number(values.think),
     short: values.short,

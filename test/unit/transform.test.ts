@@ -98,9 +98,13 @@ describe('a transform', () => {
     expect(result && cells(result)[0]).toEqual([1, 1, 'Ada', 36, 'c', 'p'])
   })
 
-  it('that adds a field to some rows gives null to the others', async () => {
+  it('that adds a field to some rows says that the others lack it', async () => {
     const [result] = await applyTransforms(batch, [mapping((row) => (row.id === 2 ? { ...row, note: 'second' } : row))])
     expect(result && cells(result).map((row) => row.at(-1))).toEqual([null, 'second', null])
+    const cursor = result?.cursor()
+    const has = users.map(() => cursor?.next() && cursor.has?.(4))
+    expect(has).toEqual([false, true, false])
+    expect(result && [...result.rows()].map((row) => Object.hasOwn(row, 'note'))).toEqual([false, true, false])
   })
 
   it.each([

@@ -7,6 +7,7 @@ import type { ReadOptions } from '../../core/source.js'
 import type { AuditReading } from './audit-reader.js'
 import { type AuditPage, type AuditRow, cut, readAuditRows, readTableRows } from './audit-rows.js'
 import { planWork, type Work } from './delta-work.js'
+import { invisibleHolders } from './fence.js'
 import { waitForFlush } from './flush-gate.js'
 import type { PostgresTable } from './postgres-table.js'
 import { reread } from './reread.js'
@@ -156,6 +157,7 @@ async function look(reading: AuditReading, session: Session, scope: DeltaScope):
   const { tracker, held } = progress
   const locked = await lockNamed(reading, session, scope)
   if (!(await structure.same(session, locked))) return undefined
+  if (tracker.gaps.some(({ searched }) => searched)) tracker.doubt(await invisibleHolders(session, names))
   const usable = ({ table }: AuditRow) => locked.has(table) || held.tables.has(table) || !structure.tables.has(table)
   const page = cut(await readAuditRows(session, names, tracker, scope.rowsMax), usable)
   const rows = [...page.late, ...page.fresh]

@@ -60,14 +60,15 @@ export class AuditReader {
 
   /** See `Source.changes`. The position to start after is the one of the progress. */
   async *changes(options: ChangeOptions & { readonly untilSequence?: number }): AsyncGenerator<Delta> {
-    let first = true
+    // A drained delta that must be offered even if it is empty: the first one, and one after a delta that was not drained.
+    let owed = true
     for (;;) {
       options.signal?.throwIfAborted()
       const scope = await this.#poll()
-      if (first || scope !== undefined) {
+      if (owed || scope !== undefined) {
         const delta = await this.#delta(scope ?? this.#scope(new Set()), options)
-        yield* this.#offer(delta, first)
-        if (delta.drained) first = false
+        yield* this.#offer(delta, owed)
+        if (!delta.blocked) owed = !delta.drained
         if (delta.drained && this.#isReached(options)) return
         if (!delta.drained && !delta.blocked) continue
         await this.#expect(options.untilSequence)
@@ -136,7 +137,7 @@ export class AuditReader {
   }
 
   /** Yields a delta that says something, then takes in that it was applied. */
-  async *#offer(delta: AuditDelta, first: boolean): AsyncGenerator<Delta> {
+  async *#offer(delta: AuditDelta, owed: boolean): AsyncGenerator<Delta> {
     const { progress } = this.#reading
     const { empty, drained, blocked } = delta
     const before = progress.sequence
@@ -147,7 +148,7 @@ export class AuditReader {
     } finally {
       delta.close()
     }
-    if (empty && ((first && drained) || progress.sequence > before)) yield emptyDelta(progress.position(), drained)
+    if (empty && ((owed && drained) || progress.sequence > before)) yield emptyDelta(progress.position(), drained)
     const now = performance.now()
     if (!empty) this.#changedAt = now
     if (blocked) this.#retryAt = now + limits.retryMs

@@ -25,6 +25,34 @@ export async function lockHolders(session: Session, { changes }: AuditNames): Pr
   return new Set(rows.flatMap(([virtual, real]) => [`v${virtual}`, ...(real === '' ? [] : [`x${real}`])]))
 }
 
+/**
+ * Those of the {@link lockHolders} that the session's snapshot has in progress, so that it shows nothing of theirs. A
+ * snapshot lists top-level transactions only, which every holder has beside those of its savepoints.
+ */
+export async function invisibleHolders(session: Session, { changes }: AuditNames): Promise<ReadonlySet<string>> {
+  const doing = 'looking at locks of the audit table'
+  const rows = await session.rows(doing, `select pg_catalog.pg_current_snapshot(), h.* from (${holdersSql}) h`, [
+    changes,
+  ])
+  const [, end, running] = rows[0]?.[0]?.split(':') ?? []
+  const inProgress = new Set((running ?? '').split(',').map(low32))
+  const next = low32(end ?? '0')
+  const isInProgress = (real: string) => inProgress.has(low32(real)) || (low32(real) - next) >>> 0 < 0x8000_0000
+  const holders = new Map<string, string[]>()
+  for (const [, virtual, real] of rows) {
+    const ids = holders.get(virtual ?? '') ?? []
+    if (real !== '' && real !== null && real !== undefined) ids.push(real)
+    holders.set(virtual ?? '', ids)
+  }
+  const certain = [...holders].filter(([, ids]) => ids.some(isInProgress))
+  return new Set(certain.flatMap(([virtual, ids]) => [`v${virtual}`, ...ids.map((id) => `x${id}`)]))
+}
+
+/** Locks name transactions by 32 bits, snapshots by 64. */
+function low32(id: string): number {
+  return id === '' ? -1 : Number(BigInt.asUintN(32, BigInt(id)))
+}
+
 /** The number handed out last, 0 if there is none. */
 export async function lastSequence(session: Session, { changes }: AuditNames): Promise<number> {
   const doing = 'reading the sequence of the audit table'

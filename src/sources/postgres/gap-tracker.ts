@@ -3,8 +3,9 @@
  *
  * A number below a visible one was handed out earlier, so its transaction already held a write lock on the audit table.
  * A gap is dead only when every transaction that held such a lock after the gap was noticed has ended, and a later
- * snapshot still lacks the number. PostgreSQL makes a commit visible before it releases the locks: so a gap need not be
- * searched again before one of those transactions has ended.
+ * snapshot still lacks the number. PostgreSQL makes a commit visible before it releases the locks. So a gap need not be
+ * searched again as long as none of those transactions has ended, and to be sure of one snapshot, while it has each of
+ * them in progress.
  */
 
 /** Numbers from `low` to `high`, both included. After very many gaps some of them may have been seen. */
@@ -69,6 +70,21 @@ export class GapTracker {
     const gap: Gap = { low: this.#highest + 1, high: number, suspects: undefined, searched: false }
     this.#gaps = merge([...this.#gaps, gap])
     this.#highest = number
+  }
+
+  /**
+   * Takes in which transactions the next snapshot to be searched surely has in progress. What others may own must be
+   * searched there: they may have committed since the last {@link fence}.
+   */
+  doubt(inProgress: ReadonlySet<string>): void {
+    const certain = new Map<ReadonlySet<string>, boolean>()
+    this.#gaps = this.#gaps.map((gap) => {
+      const { suspects } = gap
+      if (!gap.searched || suspects === undefined) return gap
+      const known = certain.get(suspects) ?? [...suspects].every((one) => inProgress.has(one))
+      certain.set(suspects, known)
+      return known ? gap : { ...gap, searched: false }
+    })
   }
 
   /**
