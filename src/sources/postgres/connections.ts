@@ -7,11 +7,6 @@ import type { ConnectionSettings, TlsAttempt } from './connection-settings.js'
 import { sourceError } from './errors.js'
 import { Session, type SessionLimits } from './session.js'
 
-/** The methods of a `pg.Pool` that a source uses. */
-export interface PostgresPool {
-  connect(): Promise<pg.PoolClient>
-}
-
 const limits = { idleMax: 3, connectMsMax: 10_000, keepAliveMs: 10_000 }
 
 export class Connections {
@@ -22,11 +17,7 @@ export class Connections {
   #verify: ((session: Session) => Promise<void>) | undefined
   #attempt: TlsAttempt | undefined
 
-  constructor(
-    settings: ConnectionSettings,
-    warn: (warning: SyncWarning) => void,
-    limits: SessionLimits = {},
-  ) {
+  constructor(settings: ConnectionSettings, warn: (warning: SyncWarning) => void, limits: SessionLimits = {}) {
     this.#settings = settings
     this.#limits = limits
     this.#warn = warn

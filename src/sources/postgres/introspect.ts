@@ -14,7 +14,7 @@ import { type SkippedTable, skipOf } from './skipped-table.js'
 import { TablePattern, type TableSelection } from './table-pattern.js'
 import { TypeResolver } from './types.js'
 
-export type { PostgresColumn, PostgresKeyColumn, PostgresTable } from './postgres-table.js'
+export type { PostgresTable } from './postgres-table.js'
 export type { SkippedTable } from './skipped-table.js'
 export type { TableSelection } from './table-pattern.js'
 

@@ -14,9 +14,6 @@ export interface AuditNames {
   readonly watch: string
 }
 
-/** Tables of ours, which are never replicated. */
-export const ownTables: readonly string[] = ['surreal_sync_changes', 'surreal_sync_consumers', 'surreal_sync_meta']
-
 /** The triggers on the audit table. */
 export const guardTriggers = {
   onDelete: 'surreal_sync_guard_delete',

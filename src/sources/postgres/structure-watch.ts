@@ -9,8 +9,8 @@ import type { Connections } from './connections.js'
 import type { Installer } from './installer.js'
 import { introspect, introspectTables, type SkippedTable, type TableSelection } from './introspect.js'
 import type { PostgresTable } from './postgres-table.js'
-import { quoteName } from './quoted-name.js'
 import type { Session } from './session.js'
+import { skipNow } from './skip-now.js'
 import { type Alteration, alterationOf } from './table-alteration.js'
 import {
   parseRecord,
@@ -290,14 +290,4 @@ function unknownRecord({ label }: PostgresTable): TableRecord {
 function isMoved({ mark, stuckUntil }: Watched, now: TableMark | undefined): boolean {
   if (stuckUntil !== undefined && performance.now() < stuckUntil && now !== undefined) return false
   return mark === undefined || mark.whole !== now?.whole
-}
-
-/** Why a table cannot be followed. `undefined`: it does not exist; `none`: for no reason any more. */
-async function skipNow(session: Session, oid: number): Promise<SkippedTable | 'none' | undefined> {
-  const sql = `select n.nspname, c.relname from pg_catalog.pg_class c
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = $1`
-  const [row] = await session.rows('looking at names of tables', sql, [oid])
-  if (row === undefined) return undefined
-  const { skipped } = await introspect(session.client, { tables: [row.map((name) => quoteName(name ?? '')).join('.')] })
-  return skipped[0] ?? 'none'
 }

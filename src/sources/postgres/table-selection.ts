@@ -28,8 +28,8 @@ export async function selectTables(
       },
     )
   }
-  for (const { label, code, message, hint } of skipped) {
-    if (selection.tables !== undefined) throw new SyncError(code, message, { table: label, hint })
+  for (const { label, code, message, hint, named } of skipped) {
+    if (named) throw new SyncError(code, message, { table: label, hint })
     warn({ code: 'table_skipped', table: label, message: `${message}; it is left out` })
   }
   if (tables.length > 0) return tables
