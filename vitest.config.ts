@@ -5,7 +5,9 @@ import { configDefaults, defineConfig } from 'vitest/config'
 import { SummaryReporter } from './test/support/summary-reporter.js'
 
 const file = (path: string) => fileURLToPath(new URL(path, import.meta.url))
-const exclude = [...configDefaults.exclude, 'test/bench/**']
+// The other Node versions of CI leave out what only exercises processes and signals for minutes.
+const long = process.env.TEST_SHORT ? ['test/e2e/scale.db.test.ts', 'test/e2e/signals.db.test.ts'] : []
+const exclude = [...configDefaults.exclude, 'test/bench/**', ...long]
 
 export default defineConfig({
   resolve: {
@@ -17,7 +19,9 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 60_000,
+    testTimeout: 120_000,
+    // Deadlines of tests that wait for processes can be missed on a busy CI machine: one second try there, none elsewhere.
+    retry: process.env.CI ? 1 : 0,
     hookTimeout: 60_000,
     teardownTimeout: 30_000,
     reporters: ['default', new SummaryReporter()],

@@ -58,7 +58,7 @@ describe('a table that somebody locks', () => {
     await expect.poll(() => replica.column('public.orders', 'v')['5'], { timeout: 10_000 }).toBe('turn 19')
     expect(Math.max(...positions, 0)).toBeLessThan(3)
     await a.query(`insert into accounts values (4, 'more'); commit`)
-    await expect.poll(() => isEqual('accounts'), { timeout: 10_000 }).toBe(true)
+    await expect.poll(() => isEqual('accounts'), { timeout: 45_000 }).toBe(true)
     await follower.stop()
     expect(replica.warnings.map(({ code, table }) => `${code} ${table}`)).toContain('table_held_back public.accounts')
     await replica.catchUp()
