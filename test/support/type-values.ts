@@ -221,7 +221,8 @@ export const valueColumns: readonly TypedColumn[] = [
 export const keyColumns: readonly TypedColumn[] = [
   ...keyTypes.map((type) => ({ name: columnName(type), type, generate: keyed(scalar(type)) })),
   ...keyTypes
-    .filter((type) => type !== 'money')
+    // Arrays of jsonb do not tell NULL from null, nor an empty array from another dimension.
+    .filter((type) => type !== 'money' && type !== 'jsonb')
     .map((type) => ({ name: `${columnName(type)}_list`, type: `${type}[]`, generate: keyed(arrayOf(scalar(type))) })),
   ...others
     .filter(({ name }) => name !== 'trees')

@@ -151,7 +151,6 @@ export class AuditReader {
     if (empty && ((owed && drained) || progress.sequence > before)) yield emptyDelta(progress.position(), drained)
     const now = performance.now()
     if (!empty) this.#changedAt = now
-    if (blocked) this.#retryAt = now + limits.retryMs
     const behind = !drained && !blocked
     this.#rowsMax = behind ? Math.min(limits.rowsMax, this.#rowsMax * limits.rowsGrowth) : limits.rowsMin
   }
