@@ -113,7 +113,8 @@ export class Reader implements Probe {
       try {
         await this.#live(sink, end)
       } catch (error) {
-        if (error instanceof Killed) this.report.kills += 1
+        // A run that has just begun gives up when it loses its connection: whoever started it starts it again.
+        if (error instanceof Killed || (error instanceof SyncError && error.retryable)) this.report.kills += 1
         else if (error instanceof SyncError) this.#refused(error)
         else throw error
       } finally {
