@@ -188,12 +188,16 @@ describe('while the source is followed', () => {
   })
 })
 
-describe('while nobody follows', () => {
+describe.each([
+  ['from the exact state', false],
+  ['from the bare number', true],
+])('while nobody follows, and then %s', (_, bare) => {
   it.each(changes)('%s', async (_, sql, relation, warning) => {
     await replica.full()
     await replica.catchUp()
     await a.query(sql)
-    await replica.catchUp()
+    if (bare) await replica.catchUpFromNumber()
+    else await replica.catchUp()
     const label = relation.includes('.') ? relation : `public.${relation}`
     expect(copied(label)).toEqual(await rows(relation))
     await a.query(`insert into ${relation} (id) values (77)`)
@@ -203,7 +207,9 @@ describe('while nobody follows', () => {
     if (warning === undefined) expect(codes).toEqual([])
     else expect(codes).toContain(warning)
   })
+})
 
+describe('while nobody follows', () => {
   it('refuses to go on without a table that lost its key, and says which tables are gone', async () => {
     await replica.full()
     await a.query('drop table loose; alter table accounts drop column id')

@@ -6,6 +6,8 @@ import { type RunOptions, type RunResult, SyncEngine } from '../../src/engine/sy
 import { PostgresTriggerSource, type PostgresTriggerSourceOptions } from '../../src/sources/postgres/trigger-source.js'
 import { MemorySink } from '../../src/testing/index.js'
 
+const pipelineId = 'replica'
+
 export class Replica {
   readonly sink = new MemorySink()
   readonly store: CheckpointStore = new MemoryCheckpointStore()
@@ -18,7 +20,7 @@ export class Replica {
 
   engine(): SyncEngine {
     const source = new PostgresTriggerSource(this.#options)
-    const engine = new SyncEngine({ source, sink: this.sink, checkpoints: this.store })
+    const engine = new SyncEngine({ source, sink: this.sink, checkpoints: this.store, id: pipelineId })
     engine.on('warning', (warning) => this.warnings.push(warning))
     return engine
   }
@@ -34,6 +36,14 @@ export class Replica {
 
   catchUp(): Promise<RunResult> {
     return this.run({ phase: 'incremental' })
+  }
+
+  /** Like {@link catchUp}, from nothing but the number of the stored position. */
+  async catchUpFromNumber(): Promise<RunResult> {
+    const stored = await this.store.load(pipelineId)
+    if (stored === undefined) throw new Error('There is no checkpoint')
+    const { sequence } = JSON.parse(stored.resumeAfter) as { readonly sequence: number }
+    return this.run({ phase: 'incremental', from: String(sequence), replay: true })
   }
 
   /** One column of a table by the text of its key. */

@@ -53,6 +53,8 @@ export interface Mutant {
   readonly name: string
   /** It shows only in full syncs: run one every time. */
   readonly alwaysFull: boolean
+  /** See `ReaderOptions`. */
+  readonly probeShare: number
   source(options: PostgresTriggerSourceOptions, probe: Probe): ProbedSource
 }
 
@@ -60,19 +62,22 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'id > last',
     alwaysFull: false,
+    probeShare: 0.7,
     source: (options, probe) => new ProbedSource(options, probe, { ...rightParts, tracker: NaiveTracker }),
   },
   {
     name: 'gaps dead at the next poll',
     alwaysFull: false,
+    probeShare: 0.7,
     source: (options, probe) => new ProbedSource(options, probe, { ...rightParts, tracker: HastyTracker }),
   },
   {
     name: 'no LOCK before the snapshot',
     alwaysFull: false,
+    probeShare: 0.2,
     source: (options, probe) => new ProbedSource(options, probe, { ...rightParts, lock: unlocked }),
   },
-  { name: 'MAX as t1', alwaysFull: true, source: (options, probe) => new MaximumSource(options, probe) },
+  { name: 'MAX as t1', alwaysFull: true, probeShare: 1, source: (options, probe) => new MaximumSource(options, probe) },
 ]
 
 /** Takes the snapshot and dawdles, as a busy reader does; nothing keeps a TRUNCATE from coming in between. */

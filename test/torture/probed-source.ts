@@ -7,6 +7,7 @@ import { SyncError } from '../../src/core/errors.js'
 import type { ChangeOptions, RunContext } from '../../src/core/source.js'
 import { parseConnection } from '../../src/sources/postgres/connection-settings.js'
 import { Connections } from '../../src/sources/postgres/connections.js'
+import { Consumer } from '../../src/sources/postgres/consumers.js'
 import { GapTracker } from '../../src/sources/postgres/gap-tracker.js'
 import { Installer } from '../../src/sources/postgres/installer.js'
 import { openReader, type ReaderParts } from '../../src/sources/postgres/open-reader.js'
@@ -57,10 +58,12 @@ export class ProbedSource extends PostgresTriggerSource {
 
   /** The same as the product's, but for the probe and the parts. */
   override async *changes(options: ChangeOptions): AsyncGenerator<Delta> {
-    const [connections, warn] = [this.#connections, this.#context?.warn]
-    if (connections === undefined || warn === undefined) throw new SyncError('E_CONFIG', 'The source is not open')
+    const [connections, context] = [this.#connections, this.#context]
+    if (connections === undefined || context === undefined) throw new SyncError('E_CONFIG', 'The source is not open')
+    const { syncId, warn } = context
     const { reader } = await openReader(decode(options.after), {
       connections,
+      consumer: new Consumer(connections, auditNames('public'), syncId),
       installer: new Installer(connections, 'public', warn),
       names: auditNames('public'),
       warn,

@@ -41,6 +41,8 @@ export interface ReaderOptions {
   readonly restart: 'number' | 'state'
   /** Begins each life with a full sync and ends it after some comparisons. @defaultValue now and then a full sync */
   readonly alwaysFull?: boolean
+  /** How many of its snapshots are probed. A probe locks every table before the snapshot, whatever the reader does. */
+  readonly probeShare: number
   /** How long a life lasts at most. */
   readonly lifeMsMax: number
   /** Stop at the first failure: what was to be seen was seen. */
@@ -83,8 +85,7 @@ export class Reader implements Probe {
   }
 
   wanted(): boolean {
-    const { alwaysFull, dice, stopAtFailure } = this.#options
-    return dice.chance(alwaysFull ? 1 : stopAtFailure ? 0.7 : 0.3)
+    return this.#options.dice.chance(this.#options.probeShare)
   }
 
   applied(state: ProbedState | undefined): void {

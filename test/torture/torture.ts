@@ -130,7 +130,7 @@ type SourceOptions = { readonly url: string; readonly tables: readonly string[] 
 
 /** The product as it is, and the product with a probe; each restarted from the bare number or from the exact state. */
 function readersOf(source: SourceOptions, seed: number): readonly Reader[] {
-  const common = { stopAtFailure: false, lifeMsMax }
+  const common = { stopAtFailure: false, probeShare: 0.3, lifeMsMax }
   const product = () => new PostgresTriggerSource(source)
   const restarts = ['number', 'state'] as const
   return restarts.flatMap((restart, index) => [
@@ -157,6 +157,7 @@ function mutantsOf(source: SourceOptions, seed: number): readonly Reader[] {
         dice: new Dice(seed + 3_000 + index),
         restart: 'state',
         alwaysFull: mutant.alwaysFull,
+        probeShare: mutant.probeShare,
         lifeMsMax,
         stopAtFailure: true,
       }),

@@ -19,8 +19,6 @@ import { lockAvailable } from './table-locks.js'
 export interface DeltaScope {
   /** The tables that the next audit rows name. Rows of others wait for the next poll. */
   readonly tables: ReadonlySet<number>
-  /** Whether to try the tables that wait for a lock. */
-  readonly retries: boolean
   readonly rowsMax: number
 }
 
@@ -183,11 +181,10 @@ async function lockNamed(reading: AuditReading, session: Session, scope: DeltaSc
   )
   const free = named.filter(({ oid }) => !structure.isStuck(oid))
   const isWaiting = ({ oid }: PostgresTable) => held.tables.has(oid)
-  const others = scope.retries ? free.filter(isWaiting) : []
   const locked = await lockAvailable(
     session,
     free.filter((table) => !isWaiting(table)),
-    others,
+    free.filter(isWaiting),
     lock,
   )
   for (const table of named) {

@@ -40,8 +40,8 @@ const limits = {
   lookMsMin: 1_000,
   lookMsMax: 10_000,
   lookShare: 100,
-  /** How often tables that wait for a lock are tried again. */
-  retryMs: 100,
+  /** The longest wait while tables wait for a lock. */
+  heldMsMax: 100,
   /** How often a delta is opened anew because structure moved under its feet. */
   openAttemptsMax: 10,
 }
@@ -52,7 +52,6 @@ export class AuditReader {
   #delayMs = limits.busyMs
   #changedAt = performance.now()
   #lookAt = performance.now() + limits.lookMsMin
-  #retryAt = 0
 
   constructor(reading: AuditReading) {
     this.#reading = reading
@@ -99,14 +98,13 @@ export class AuditReader {
       if (tracker.gaps.length > 0) tracker.fence(await lockHolders(session, names))
       return peekTables(session, names, tracker, this.#rowsMax)
     })
-    const scope = this.#scope(tables)
     const waiting = held.tables.size > 0 || structure.pending.size > 0
-    const idle = tables.size === 0 && tracker.unsearched.length === 0 && !(waiting && scope.retries)
-    return idle ? undefined : scope
+    const idle = tables.size === 0 && tracker.unsearched.length === 0 && !waiting
+    return idle ? undefined : this.#scope(tables)
   }
 
   #scope(tables: ReadonlySet<number>): DeltaScope {
-    return { tables, retries: performance.now() >= this.#retryAt, rowsMax: this.#rowsMax }
+    return { tables, rowsMax: this.#rowsMax }
   }
 
   async #look(): Promise<void> {
@@ -157,9 +155,9 @@ export class AuditReader {
 
   async #sleep(signal: AbortSignal | undefined): Promise<void> {
     const { tracker, held } = this.#reading.progress
-    const waiting = tracker.gaps.length > 0 || held.tables.size > 0
-    const busy = waiting || performance.now() - this.#changedAt < limits.busyForMs
-    this.#delayMs = busy ? limits.busyMs : Math.min(limits.idleMsMax, this.#delayMs * 2)
+    const busy = tracker.gaps.length > 0 || performance.now() - this.#changedAt < limits.busyForMs
+    const longest = held.tables.size > 0 ? limits.heldMsMax : limits.idleMsMax
+    this.#delayMs = busy ? limits.busyMs : Math.min(longest, this.#delayMs * 2)
     await sleep(this.#delayMs, undefined, { signal })
   }
 }

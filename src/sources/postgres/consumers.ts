@@ -1,6 +1,10 @@
-/** Who reads the audit table, and how far they have come, so that nobody prunes what they still need. */
+/**
+ * Who reads the audit table, and how far they have come: nobody prunes what they still need, and who starts again from a
+ * bare number knows what the tables were.
+ */
 import { SyncError } from '../../core/errors.js'
 import type { Connections } from './connections.js'
+import type { AuditPosition } from './position.js'
 import type { AuditNames } from './schema.sql.js'
 
 /** How often a position is written while it moves. */
@@ -10,8 +14,9 @@ export class Consumer {
   readonly #connections: Connections
   readonly #names: AuditNames
   readonly #id: string
-  #latest: number | undefined
+  #latest: AuditPosition | undefined
   #written: number | undefined
+  #writtenStructures: string | undefined
   #writtenAt = Number.NEGATIVE_INFINITY
 
   constructor(connections: Connections, names: AuditNames, id: string) {
@@ -20,26 +25,39 @@ export class Consumer {
     this.#id = id
   }
 
-  /** Everything up to this number is durable in the sink. Written at once at first, then now and then. */
-  async advance(sequence: number): Promise<void> {
-    this.#latest = sequence
+  /** Everything up to this position is durable in the sink. Written at once at first, then now and then. */
+  async advance(position: AuditPosition): Promise<void> {
+    this.#latest = position
     if (performance.now() - this.#writtenAt >= intervalMs) await this.flush()
   }
 
   /** Writes the latest position if it is not yet written. */
   async flush(): Promise<void> {
-    const sequence = this.#latest
-    if (sequence === undefined || sequence === this.#written) return
+    if (this.#latest === undefined) return
+    const { sequence, structures } = this.#latest
+    const text = structures === undefined ? undefined : JSON.stringify(structures)
+    const moved = text !== undefined && text !== this.#writtenStructures
+    if (sequence === this.#written && !moved) return
     await this.#connections.use((session) =>
       session.rows(
         'recording the position',
-        `insert into ${this.#names.consumers} as c (id, position) values ($1, $2)
-         on conflict (id) do update set position = excluded.position, seen_at = pg_catalog.now()`,
-        [this.#id, sequence],
+        `insert into ${this.#names.consumers} as c (id, position, structures) values ($1, $2, $3)
+         on conflict (id) do update set position = excluded.position, seen_at = pg_catalog.now(),
+           structures = coalesce(excluded.structures, c.structures)`,
+        [this.#id, sequence, moved ? text : null],
       ),
     )
     this.#written = sequence
+    this.#writtenStructures = text ?? this.#writtenStructures
     this.#writtenAt = performance.now()
+  }
+
+  /** What the tables were at the position that was recorded last, by oid. `undefined`: none was recorded. */
+  async structures(): Promise<AuditPosition['structures']> {
+    const sql = `select c.structures::pg_catalog.text from ${this.#names.consumers} c where c.id = $1`
+    const [row] = await this.#connections.use((session) => session.rows('reading the position', sql, [this.#id]))
+    const text = row?.[0]
+    return text == null ? undefined : (JSON.parse(text) as AuditPosition['structures'])
   }
 }
 

@@ -5,6 +5,7 @@ import { AuditReader } from './audit-reader.js'
 import { type AuditState, readAuditState } from './audit-schema.js'
 import { type CaptureState, isCapturing } from './capture-state.js'
 import type { Connections } from './connections.js'
+import type { Consumer } from './consumers.js'
 import { GapTracker } from './gap-tracker.js'
 import { HeldTables } from './held-tables.js'
 import { readIdentity, verifyPosition } from './identity.js'
@@ -22,6 +23,8 @@ import type { TableSelection } from './table-pattern.js'
 
 export interface ReaderOptions {
   readonly connections: Connections
+  /** Who reads: what it recorded stands in for what a bare number does not say. */
+  readonly consumer: Consumer
   readonly installer: Installer
   readonly names: AuditNames
   readonly warn: (warning: SyncWarning) => void
@@ -51,7 +54,7 @@ export async function openReader(after: AuditPosition, options: ReaderOptions): 
     const verified = await verify(session, names, after)
     return { ...verified, states: await installer.states(session, options.tables) }
   })
-  const known = after.structures ?? {}
+  const known = after.structures ?? (await recall(options))
   const structure = new StructureWatch(connections, installer, followed(states, known, options), warn, selection)
   const progress = new Progress({
     tracker: new parts.tracker(after.highest, after.gaps),
@@ -65,6 +68,18 @@ export async function openReader(after: AuditPosition, options: ReaderOptions): 
   connections.verify(async (session) => void (await verify(session, names, progress.state)))
   await structure.look(known)
   return { reader: new AuditReader({ connections, names, progress, structure, lock: parts.lock, warn }), progress }
+}
+
+/** What the tables were when this consumer read them last: a bare number does not tell. */
+async function recall({ consumer, warn }: ReaderOptions): Promise<Readonly<Record<string, string>>> {
+  const structures = await consumer.structures()
+  if (structures !== undefined) return structures
+  warn({
+    code: 'structure_unknown',
+    message:
+      'Nothing is recorded of what the tables were at this position: if one was altered since in a way that fires no trigger, run a full sync',
+  })
+  return {}
 }
 
 async function verify(

@@ -53,7 +53,8 @@ comment on table ${changes} is 'surreal-sync: keys of changed rows. Remove only 
 create table if not exists ${consumers} (
   id text primary key,
   position bigint not null,
-  seen_at timestamptz not null default pg_catalog.now()
+  seen_at timestamptz not null default pg_catalog.now(),
+  structures jsonb
 );
 comment on table ${consumers} is 'surreal-sync: who reads the changes, and how far each has come.';
 create table if not exists ${meta} (key text primary key, value jsonb not null);

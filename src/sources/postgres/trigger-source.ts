@@ -161,10 +161,11 @@ export class PostgresTriggerSource implements Source {
   }
 
   async *changes(options: ChangeOptions): AsyncGenerator<Delta> {
-    const { connections, installer, warn } = this.#opened()
+    const { connections, consumer, installer, warn } = this.#opened()
     try {
       const { reader } = await openReader(decode(options.after), {
         connections,
+        consumer,
         installer,
         names: this.#names,
         warn,
@@ -181,7 +182,7 @@ export class PostgresTriggerSource implements Source {
   async acknowledge(position: Position): Promise<void> {
     const { consumer, pruner, warn } = this.#opened()
     try {
-      await consumer.advance(decode(position).sequence)
+      await consumer.advance(decode(position))
       await pruner?.advance()
     } catch (error) {
       if (!isTolerable(error)) throw error
