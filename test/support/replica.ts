@@ -6,7 +6,7 @@ import { type RunOptions, type RunResult, SyncEngine } from '../../src/engine/sy
 import { PostgresTriggerSource, type PostgresTriggerSourceOptions } from '../../src/sources/postgres/trigger-source.js'
 import { MemorySink } from '../../src/testing/index.js'
 
-const pipelineId = 'replica'
+const pipelineId = 'default'
 
 export class Replica {
   readonly sink = new MemorySink()

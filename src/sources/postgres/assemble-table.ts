@@ -26,7 +26,8 @@ const bpcharOid = 1042
 export function assembleTable({ relation, rights, storage, columns, indexes, types }: TableParts): PostgresTable {
   const read = columns.map((column) => ({ catalog: column, type: types.column(column.typeOid) }))
   const readable = read.map(({ catalog, type }) => postgresColumn(catalog, type))
-  const index = keyIndexOf(indexes, columns)
+  const unusable = columns.filter(({ typeOid }) => !types.isKeyType(typeOid))
+  const index = keyIndexOf(indexes, columns, unusable)
   const keyIndex = (index?.columns ?? []).map(({ attnum }) => columns.findIndex((column) => column.attnum === attnum))
   const key = (index?.columns ?? []).flatMap((indexColumn, part): PostgresKeyColumn[] => {
     const position = keyIndex[part] ?? -1
@@ -59,6 +60,7 @@ export function assembleTable({ relation, rights, storage, columns, indexes, typ
     structure,
     storage: storageHash,
     pages: storage.pages,
+    refusedKeyType: index === undefined ? refusedKeyType(indexes, unusable) : undefined,
     ...rights,
   }
 }
@@ -90,6 +92,7 @@ function keyColumn(
   return {
     ...column,
     castType: type.castType,
+    builtin: type.builtin,
     equality: `OPERATOR(${schema === 'pg_catalog' ? schema : quoteName(schema)}.${index.equalityName ?? '='})`,
     // Blanks at the end do not count in char(n), but there every value has the same length.
     exactText: type.exactText && catalog.deterministic && schema === 'pg_catalog' && !anyLength,
@@ -97,14 +100,27 @@ function keyColumn(
 }
 
 /** The primary key, else the replica identity, else the smallest unique index on columns that are never NULL. */
-function keyIndexOf(indexes: readonly CatalogIndex[], columns: readonly CatalogColumn[]): CatalogIndex | undefined {
-  const byNumber = new Map(columns.map((column) => [column.attnum, column]))
-  const usable = indexes.filter((index) => index.columns.every((part) => identifies(part, byNumber.get(part.attnum))))
-  return (
-    usable.find(({ primary }) => primary) ??
-    usable.find(({ replicaIdentity }) => replicaIdentity) ??
-    usable.find(({ immediate }) => immediate)
+function keyIndexOf(
+  indexes: readonly CatalogIndex[],
+  columns: readonly CatalogColumn[],
+  unusable: readonly CatalogColumn[],
+): CatalogIndex | undefined {
+  const usable = columns.filter((column) => !unusable.includes(column))
+  const byNumber = new Map(usable.map((column) => [column.attnum, column]))
+  const candidates = indexes.filter((index) =>
+    index.columns.every((part) => identifies(part, byNumber.get(part.attnum))),
   )
+  return (
+    candidates.find(({ primary }) => primary) ??
+    candidates.find(({ replicaIdentity }) => replicaIdentity) ??
+    candidates.find(({ immediate }) => immediate)
+  )
+}
+
+/** What keeps an index from being the key, where nothing but a type does. */
+function refusedKeyType(indexes: readonly CatalogIndex[], unusable: readonly CatalogColumn[]): string | undefined {
+  const parts = new Set(indexes.flatMap((index) => index.columns.map(({ attnum }) => attnum)))
+  return unusable.find(({ attnum }) => parts.has(attnum))?.sourceType
 }
 
 /**

@@ -2,6 +2,9 @@
 import type { ClientBase } from 'pg'
 import { sourceError } from './errors.js'
 
+/** What was there from the start, and so belongs to superusers, has smaller oids. */
+export const firstUserOid = 16_384
+
 /** One type of the catalog. Numbers that the catalog leaves at zero are zero. */
 export interface CatalogType {
   readonly oid: number
@@ -16,6 +19,8 @@ export interface CatalogType {
   /** The send function; empty: there is none. */
   readonly send: string
   readonly sendIsBuiltin: boolean
+  /** Somebody defined an implicit cast from it: operators that take any type of its kind are then ambiguous. */
+  readonly implicitCast: boolean
   readonly attributes: readonly { readonly name: string; readonly typeOid: number }[]
 }
 
@@ -28,7 +33,7 @@ export async function readCatalogTypes(
   const hasMultiranges = Number(versions[0]?.[0]) >= 140_000
   const rows = await catalogRows(client, typesSql(hasMultiranges), [[...new Set(oids)]])
   const types = rows.map(
-    ([oid, schema, name, kind, base, element, range, send, sendSchema, attributes]): CatalogType => {
+    ([oid, schema, name, kind, base, element, range, send, sendSchema, implicitCast, attributes]): CatalogType => {
       return {
         oid: Number(oid),
         schema: schema ?? '',
@@ -39,6 +44,7 @@ export async function readCatalogTypes(
         rangeOid: Number(range ?? 0),
         send: send ?? '',
         sendIsBuiltin: sendSchema === 'pg_catalog',
+        implicitCast: implicitCast === 't',
         attributes: attributesOf(attributes ?? null),
       }
     },
@@ -86,6 +92,7 @@ with recursive needed(oid) as (
 select t.oid, n.nspname, t.typname, t.typtype, t.typbasetype, t.typelem,
   coalesce((select r.rngsubtype from pg_catalog.pg_range r where r.rngtypid = t.oid)${hasMultiranges ? `, (${multirange})` : ''}),
   p.proname, s.nspname,
+  exists (select from pg_catalog.pg_cast c where c.castsource = t.oid and c.castcontext = 'i' and c.oid >= ${firstUserOid}),
   (select pg_catalog.json_agg(pg_catalog.json_build_array(a.attname, a.atttypid::pg_catalog.int8) order by a.attnum)
     from pg_catalog.pg_attribute a
     where a.attrelid = t.typrelid and t.typrelid <> 0 and a.attnum > 0 and not a.attisdropped)

@@ -21,6 +21,8 @@ export interface PostgresKeyColumn extends PostgresColumn {
    * that no check of the domain runs; without a modifier, because a key's text already fits it.
    */
   readonly castType: string
+  /** Whether that type and its casts are PostgreSQL's own; a cast that somebody defined is code. */
+  readonly builtin: boolean
   /** The equality by which the key is unique: `OPERATOR(pg_catalog.=)`, `OPERATOR("public".=)` for citext. */
   readonly equality: string
   /** Whether equal values always have equal text; false for citext, numeric, floats, nondeterministic collations … */
@@ -57,4 +59,6 @@ export interface PostgresTable extends Table {
   readonly rowSecurity: boolean
   /** The pages of the table's file (for a partitioned table of all partitions), at the time of the introspection. */
   readonly pages: number
+  /** Of a table without a key: the type of a column that would be one, but for code that its owner could run. */
+  readonly refusedKeyType: string | undefined
 }

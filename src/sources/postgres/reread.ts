@@ -8,7 +8,7 @@ import type { CopyRows } from './copy-rows.js'
 import type { CopyOptions } from './copy-stream.js'
 import { sourceError } from './errors.js'
 import { keyAt, keyTypes } from './key-cells.js'
-import type { PostgresColumn, PostgresTable } from './postgres-table.js'
+import type { PostgresColumn, PostgresKeyColumn, PostgresTable } from './postgres-table.js'
 import type { Session } from './session.js'
 
 /**
@@ -73,7 +73,7 @@ async function* copyKeys(
 
 /** A lateral subquery with `offset 0` keeps the planner at one index scan for each key. */
 function rereadSql(table: PostgresTable, keys: readonly string[], columns: readonly PostgresColumn[]): string {
-  const asked = table.key.map(({ quoted, castType }, index) => `(e.v ->> ${index})::${castType} as ${quoted}`)
+  const asked = table.key.map((column, index) => `${askedPart(column, index)} as ${column.quoted}`)
   const matches = table.key.map(({ quoted, equality }) => `t.${quoted} ${equality} k.${quoted}`)
   const list = (of: readonly PostgresColumn[]) => of.map(({ select }, index) => `${select} as c${index}`).join(', ')
   return `copy (
@@ -84,6 +84,15 @@ left join lateral (
   select ${list(columns)} from ${table.only ? 'only ' : ''}${table.relation} t where ${matches.join(' and ')} offset 0
 ) r on true
 ) to stdout (format binary)`
+}
+
+/**
+ * One part of a key from its text. Where somebody may have defined a cast from text, the type's input function is called
+ * instead, as `jsonb_to_record` does.
+ */
+function askedPart({ castType, builtin }: PostgresKeyColumn, index: number): string {
+  if (builtin) return `(e.v ->> ${index})::${castType}`
+  return `(select i.v from pg_catalog.jsonb_to_record(pg_catalog.jsonb_build_object('v', e.v -> ${index})) i(v ${castType}))`
 }
 
 /** Sorts answers into rows that are there and keys that are not. */

@@ -65,6 +65,17 @@ export function skipOf(relation: CatalogRelation, named: boolean, table?: Postgr
       named,
     }
   }
+  if (table?.refusedKeyType !== undefined) {
+    return {
+      label,
+      reason: 'no_key',
+      code: 'E_TABLE_WITHOUT_KEY',
+      message: `The key of table ${label} is of type ${table.refusedKeyType}: to look rows up by it would run code of the type's owner`,
+      hint: 'Drop the implicit casts from the type and the domains inside it, add a unique index on other columns that are NOT NULL, or leave the table out.',
+      named,
+      table,
+    }
+  }
   if (table?.key.length === 0) {
     return {
       label,

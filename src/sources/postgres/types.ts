@@ -1,7 +1,7 @@
 /** From PostgreSQL's types to what they mean and how they are read. */
 import type { ClientBase } from 'pg'
 import type { LogicalType } from '../../core/value.js'
-import { type CatalogType, catalogRows, readCatalogTypes } from './catalog-types.js'
+import { type CatalogType, catalogRows, firstUserOid, readCatalogTypes } from './catalog-types.js'
 import { arrayCodec } from './codecs/array.js'
 import { builtinTypes, extensionTypes, textType, type WireType } from './codecs/builtin.js'
 import type { Codec } from './codecs/codec.js'
@@ -22,6 +22,8 @@ export interface ColumnType {
   readonly exactText: boolean
   /** The type without domains, quoted and qualified. */
   readonly castType: string
+  /** Whether that type and its casts are PostgreSQL's own. */
+  readonly builtin: boolean
 }
 
 const moneyOid = 790
@@ -48,8 +50,9 @@ export class TypeResolver {
   column(oid: number): ColumnType {
     const base = this.#base(oid)
     const castType = base === undefined ? 'pg_catalog.text' : quoteQualified(base.schema, base.name)
+    const builtin = base === undefined || base.oid < firstUserOid
     const wire = this.#wire(oid, 0)
-    if (wire !== undefined) return { ...wire, text: false, select: (reference) => reference, castType }
+    if (wire !== undefined) return { ...wire, text: false, select: (reference) => reference, castType, builtin }
     const element = base !== undefined && isArray(base) ? this.#base(base.elementOid) : undefined
     if (element?.kind === 'b') {
       const codec = arrayCodec(textType.codec)
@@ -61,6 +64,7 @@ export class TypeResolver {
         select: (reference) => `${reference}::pg_catalog.text[]`,
         exactText: false,
         castType,
+        builtin,
       }
     }
     return {
@@ -68,7 +72,19 @@ export class TypeResolver {
       text: true,
       select: base?.kind === 'b' && element === undefined ? castToText : printAsText,
       castType,
+      builtin,
     }
+  }
+
+  /**
+   * Whether rows can be looked up by values of this type, given as text, without running code of the type's owner: a
+   * domain inside of it checks what is read, and beside an implicit cast the equality of its kind is ambiguous.
+   */
+  isKeyType(oid: number): boolean {
+    const type = this.#base(oid)
+    if (type === undefined || type.oid < firstUserOid) return true
+    const ownEquality = type.kind === 'b' && !isArray(type)
+    return (ownEquality || !type.implicitCast) && !this.#holdsDomain(type, 0)
   }
 
   /** All that a type is made of, as text that changes when the way of reading it does. */
@@ -82,6 +98,14 @@ export class TypeResolver {
       ({ name, typeOid }) => `${JSON.stringify(name)}:${this.describe(typeOid, depth + 1)}`,
     )
     return `${type.oid}(${[...parts, ...fields].join()})`
+  }
+
+  #holdsDomain(type: CatalogType, depth: number): boolean {
+    const parts = [type.elementOid, type.rangeOid, ...type.attributes.map(({ typeOid }) => typeOid)]
+    return parts.some((oid) => {
+      const part = this.#catalog.get(oid)
+      return part !== undefined && (depth > depthMax || part.kind === 'd' || this.#holdsDomain(part, depth + 1))
+    })
   }
 
   /** The type below any domains. */
