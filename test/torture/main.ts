@@ -1,5 +1,5 @@
 /**
- * `npm run torture -- [--seconds 60] [--seed N] [--writers 24] [--think 20] [--postgres 18|15|…] [--short] [--no-mutants]`
+ * `npm run torture -- [--seconds 60] [--seed N] [--writers 20] [--think 40] [--postgres 18|15|…] [--short] [--no-mutants]`
  *
  * Ends with 0 if no reader lost anything and every mutant was caught. The seed repeats every actor's choices, though not
  * the moments at which they meet.
@@ -21,7 +21,7 @@ const { values } = parseArgs({
   options: {
     seconds: { type: 'string', default: '60' },
     seed: { type: 'string' },
-    writers: { type: 'string', default: '24' },
+    writers: { type: 'string', default: '20' },
     think: { type: 'string', default: '40' },
     postgres: { type: 'string', default: '18' },
     short: { type: 'boolean', default: false },

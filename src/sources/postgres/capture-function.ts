@@ -61,8 +61,8 @@ export interface BodyParts {
   readonly label: string
   /** The key as JSON, of the new, the old, and a transition table's row. `undefined`: there is no key. */
   readonly keys: Readonly<Record<RowName, string>> | undefined
-  /** The key as a row. */
-  readonly images: Readonly<Record<'new' | 'old', string>>
+  /** Whether an UPDATE left the key as it was. */
+  readonly sameKey: string
 }
 
 export type RowName = 'new' | 'old' | 'r'
@@ -75,20 +75,19 @@ export function bodyText(level: TriggerLevel, parts: BodyParts): string {
 
 /** The operation and the key; both keys if the key changed, by its bytes and not by an equality that may be lax. */
 function rowBody(parts: BodyParts, keys: Readonly<Record<RowName, string>>): string {
-  const { images } = parts
   const log = (...rows: readonly string[]) =>
     `${insertInto(parts)} values ${rows.map((each) => `(${each})`).join(', ')};`
   const row = (operation: string, key: string) => values(parts, operation, key)
   return `
 begin
-  if ${operationIs('UPDATE')} then
-    if pg_catalog.record_image_eq(${images.old}, ${images.new}) then
+  if ${operationIs('INSERT')} then
+    ${log(row('INSERT', keys.new))}
+  elsif ${operationIs('UPDATE')} then
+    if ${parts.sameKey} then
       ${log(row('UPDATE', keys.new))}
     else
       ${log(row('DELETE', keys.old), row('INSERT', keys.new))}
     end if;
-  elsif ${operationIs('INSERT')} then
-    ${log(row('INSERT', keys.new))}
   elsif ${operationIs('DELETE')} then
     ${log(row('DELETE', keys.old))}
   else
@@ -163,6 +162,14 @@ export const textSettings: readonly string[] = [
   'lc_monetary=C',
 ]
 
+/**
+ * Whether two rows, as SQL, are the same by their bytes; an equality of the type may be lax. Integers have no two forms of
+ * the same value, and comparing them is cheaper.
+ */
+export function sameRows(areIntegers: boolean, [a, b]: readonly [string, string]): string {
+  return areIntegers ? `${a} operator(pg_catalog.=) ${b}` : `pg_catalog.record_image_eq(${a}, ${b})`
+}
+
 /** A column of a key as it goes into the JSON array: `format` calls the type's output function and never a user's cast. */
 export function keyPart(reference: string, isInteger: boolean): string {
   return isInteger ? reference : `pg_catalog.format('%s', ${reference})`
@@ -179,6 +186,9 @@ function partsOf({ changes }: AuditNames, { oid, label, key }: PostgresTable): B
     oid: String(oid),
     label: pg.escapeLiteral(label),
     keys: key.length === 0 ? undefined : { new: keyOf('new'), old: keyOf('old'), r: keyOf('r') },
-    images: { new: image('new'), old: image('old') },
+    sameKey: sameRows(
+      key.every(({ typeOid }) => integerTypes.includes(typeOid)),
+      [image('old'), image('new')],
+    ),
   }
 }

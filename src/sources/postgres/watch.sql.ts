@@ -9,6 +9,7 @@ import {
   bodyText,
   integerTypes,
   type RowName,
+  sameRows,
   settingClauses,
   steadyTypes,
   type TriggerLevel,
@@ -40,7 +41,7 @@ export function watchBody(names: AuditNames, auditSchema: string): string {
     oid: '{{altered.oid}}',
     label: '{{quote_literal(altered.label)}}',
     keys: { new: keys('new'), old: keys('old'), r: keys('r') },
-    images: { new: image('new'), old: image('old') },
+    sameKey: `{{case when true = all (chosen.integers) then ${sameKey(true)} else ${sameKey(false)} end}}`,
   }
   const body = (level: TriggerLevel, parts = variables) => concatenation(bodyText(level, parts))
   return `
@@ -99,6 +100,11 @@ function keys(record: RowName): string {
 
 function image(record: 'new' | 'old'): string {
   return `row({{(select string_agg('${record}.' || c.n, ', ' order by c.o) from unnest(chosen.names) with ordinality c(n, o))}})`
+}
+
+/** Within the braces of another piece. */
+function sameKey(areIntegers: boolean): string {
+  return concatenation(sameRows(areIntegers, [image('old'), image('new')]))
 }
 
 /** The text as an expression that puts it together: literals, and in double braces what is known only then. */
