@@ -1,6 +1,4 @@
 /** How fast a backlog of the audit table is read, into a sink that decodes every row and keeps none. */
-import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import pg from 'pg'
 import type { Batch } from '../../src/core/batch.js'
 import type { Sink } from '../../src/core/sink.js'
@@ -8,6 +6,7 @@ import type { PostgresServer } from '../../src/demo/postgres-server.js'
 import { SyncEngine } from '../../src/engine/sync-engine.js'
 import { PostgresTriggerSource } from '../../src/sources/postgres/trigger-source.js'
 import { MemorySink } from '../../src/testing/index.js'
+import { serverCpuSeconds } from './server-cpu.js'
 
 export interface DrainFigures {
   readonly keys: 'uniform' | 'skewed'
@@ -49,14 +48,18 @@ export async function measureDrain(server: PostgresServer, rowCount: number): Pr
       )
       await client.query('analyze surreal_sync_changes')
       const sink = new CountingSink()
-      const [cpu, serverCpu, startedAt] = [process.cpuUsage(), await serverCpuSeconds(server), performance.now()]
+      const [cpu, serverCpu, startedAt] = [
+        process.cpuUsage(),
+        await serverCpuSeconds(server.dataDir),
+        performance.now(),
+      ]
       await run(sink, { phase: 'incremental' })
       const used = process.cpuUsage(cpu)
       figures.push({
         ...{ keys, auditRows: rowCount, upserts: sink.rows },
         seconds: (performance.now() - startedAt) / 1_000,
         nodeCpuSeconds: (used.user + used.system) / 1e6,
-        serverCpuSeconds: (await serverCpuSeconds(server)) - serverCpu,
+        serverCpuSeconds: (await serverCpuSeconds(server.dataDir)) - serverCpu,
         rssMegabytes: sink.rssMax / 2 ** 20,
       })
     }
@@ -76,20 +79,4 @@ class CountingSink implements Sink {
     for (const _ of batch.rows()) this.rows += 1
     this.rssMax = Math.max(this.rssMax, process.memoryUsage.rss())
   }
-}
-
-/** The CPU time of the server's processes, those that have ended included. */
-async function serverCpuSeconds({ dataDir }: PostgresServer): Promise<number> {
-  const postmaster = Number((await readFile(join(dataDir, 'postmaster.pid'), 'utf8')).split('\n')[0])
-  let ticks = 0
-  for (const name of await readdir('/proc')) {
-    if (!/^\d+$/.test(name)) continue
-    const text = await readFile(`/proc/${name}/stat`, 'utf8').catch(() => '')
-    // After the command's name in parentheses: state, parent, … user, system, and both of children that were waited for.
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-    const [user, system, childUser, childSystem] = fields.slice(11, 15).map(Number)
-    if (Number(name) === postmaster) ticks += (childUser ?? 0) + (childSystem ?? 0)
-    else if (Number(fields[1]) === postmaster) ticks += (user ?? 0) + (system ?? 0)
-  }
-  return ticks / 100
 }
