@@ -75,7 +75,7 @@ export class SyncEngine extends EventEmitter<SyncEvents> {
    */
   async run(options: RunOptions = {}): Promise<RunResult> {
     const startedAt = performance.now()
-    const run = new Run(this.#settings, (event, ...payload) => this.#emit(event, payload), options.signal)
+    const run = this.#run(options)
     let phase: Phase = options.phase ?? 'full'
     const finished = (reason: RunResult['reason']): RunResult => ({
       reason,
@@ -86,9 +86,7 @@ export class SyncEngine extends EventEmitter<SyncEvents> {
     })
     try {
       return await this.#opened(options, async () => {
-        const { phases, from } = await this.#start(options)
-        const captured = this.#settings.checkpoints !== undefined || phases.includes('incremental')
-        const tables = await this.#tables(run.signal, captured && phases.includes('full'))
+        const { phases, from, captured, tables } = await this.#checked(run, options)
         let after = from
         if (phases.includes('full')) after = (await runFull(run, tables, captured)).start
         if (phases.includes('incremental') && after !== undefined) {
@@ -107,12 +105,15 @@ export class SyncEngine extends EventEmitter<SyncEvents> {
 
   /** Connects to both sides, checks what can be checked without changing anything, and says what `run` would do. */
   plan(options: RunOptions = {}): Promise<Plan> {
+    const run = this.#run(options)
     return this.#opened(options, async () => {
-      const { phases, from } = await this.#start(options)
-      const captured = this.#settings.checkpoints !== undefined || phases.includes('incremental')
-      const tables = await this.#tables(options.signal, captured && phases.includes('full'))
+      const { phases, from, tables } = await this.#checked(run, options)
       return { phases, tables, from: from === undefined ? undefined : this.#settings.source.describe(from).text }
     })
+  }
+
+  #run({ signal }: RunOptions): Run {
+    return new Run(this.#settings, (event, ...payload) => this.#emit(event, payload), signal)
   }
 
   async #opened<T>(options: RunOptions, work: () => Promise<T>): Promise<T> {
@@ -147,18 +148,31 @@ export class SyncEngine extends EventEmitter<SyncEvents> {
     }
   }
 
-  async #tables(signal: AbortSignal | undefined, captured: boolean): Promise<readonly Table[]> {
-    const { source } = this.#settings
+  /** Asks everybody what could be in the way, before anything is written anywhere. */
+  async #checked(run: Run, options: RunOptions): Promise<Start & { readonly tables: readonly Table[] }> {
+    const { source, sink } = this.#settings
+    const { signal } = options
+    const start = await this.#start(options)
+    const { phase, captured, from } = start
     const tables = await source.tables({ signal })
-    await source.check?.(tables, { captured, signal })
-    return tables
+    const capture = { captured: captured && phase === 'full', after: from, signal }
+    await run.retrying(async () => source.check?.(tables, capture))
+    await run.retrying(async () => sink.check?.(tables, { phase, signal }))
+    return { ...start, tables }
   }
 
-  /** Which phases to run, and where the incremental one starts if the full one does not run before it. */
-  async #start(options: RunOptions): Promise<{ phases: readonly Phase[]; from: Position | undefined }> {
-    const { source, checkpoints, id } = this.#settings
-    // Also where the full phase does not need it: a store that cannot be read must not be found out after triggers are there.
+  async #start(options: RunOptions): Promise<Start> {
+    const { checkpoints, id } = this.#settings
+    // Also where the full phase does not need it: a store that is of no use must not be found out after triggers are there.
     const stored = await checkpoints?.load(id)
+    await checkpoints?.probe?.(id)
+    const { phases, from } = this.#phases(options, stored)
+    const captured = checkpoints !== undefined || phases.includes('incremental')
+    return { phases, phase: phases[0], from, captured }
+  }
+
+  #phases(options: RunOptions, stored: Checkpoint | undefined): Pick<Start, 'phases' | 'from'> {
+    const { source, id } = this.#settings
     if (options.phase === 'full') return { phases: ['full'], from: undefined }
     const copied = stored !== undefined && isCopied(stored)
     if (options.from !== undefined) {
@@ -200,6 +214,17 @@ export class SyncEngine extends EventEmitter<SyncEvents> {
       if (event !== 'warning') this.#emit('warning', [listenerFailed(event, error)])
     }
   }
+}
+
+/** What a run begins with. */
+interface Start {
+  readonly phases: readonly [Phase, ...Phase[]]
+  /** The first of them. */
+  readonly phase: Phase
+  /** Where the incremental phase starts if the full one does not run before it. */
+  readonly from: Position | undefined
+  /** Whether changes are, or will be, captured. */
+  readonly captured: boolean
 }
 
 function isCopied({ kind }: Checkpoint): boolean {

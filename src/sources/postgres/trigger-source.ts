@@ -21,7 +21,7 @@ import { Consumer, isTolerable } from './consumers.js'
 import { currentPosition } from './current-position.js'
 import { readIdentity } from './identity.js'
 import { Installer } from './installer.js'
-import { openReader } from './open-reader.js'
+import { checkReader, openReader } from './open-reader.js'
 import { decode, encode, publicJson, publicText } from './position.js'
 import type { PostgresTable } from './postgres-table.js'
 import { type AuditConsumer, forgetConsumer, listConsumers, type PruneOptions, Pruner, prune } from './pruning.js'
@@ -118,14 +118,19 @@ export class PostgresTriggerSource implements Source {
     return open.tables
   }
 
-  async check(tables: readonly Table[], { captured }: CheckOptions): Promise<void> {
+  async check(given: readonly Table[], { captured, after }: CheckOptions): Promise<void> {
     const { connections, installer } = this.#opened()
+    const tables = given.map(ownTable)
+    checkReading(tables)
     await connections.use((session) =>
       session.within('look', async () => {
-        checkReading(tables.map(ownTable))
-        if (!captured) return
-        await readIdentity(session)
-        await installer.check(session, tables.map(ownTable))
+        if (captured) {
+          await readIdentity(session)
+          await installer.check(session, tables)
+        }
+        if (after === undefined) return
+        const [names, selection] = [this.#names, this.#options]
+        await checkReader(session, decode(after), { installer, names, tables, selection })
       }),
     )
   }
