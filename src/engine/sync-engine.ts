@@ -1,16 +1,18 @@
 /** The engine: moves batches from a source to a sink, phase by phase. */
-import { EventEmitter } from 'eventemitter3'
 import type { Checkpoint, Position } from '../core/checkpoint.js'
 import { SyncError } from '../core/errors.js'
-import type { Phase, SyncEvents, SyncWarning } from '../core/events.js'
+import type { Phase, SyncWarning } from '../core/events.js'
 import type { Table } from '../core/schema.js'
 import type { Sink } from '../core/sink.js'
 import type { RunContext, Source } from '../core/source.js'
 import { runFull } from './full.js'
 import { runIncremental } from './incremental.js'
+import { IsolatingEmitter } from './isolating-emitter.js'
+import { nameOf } from './name-of.js'
 import { type EngineSettings, type SyncEngineOptions, settle } from './options.js'
 import { Run, type TableResult } from './run.js'
 
+/** `follow`, `from`, `replay` and `until` say what the incremental phase does: with the phase `full` they are refused. */
 export interface RunOptions {
   /** `full` or `incremental` alone. @defaultValue full unless a checkpoint says that it is done, then incremental */
   readonly phase?: Phase
@@ -21,7 +23,7 @@ export interface RunOptions {
    * of this pipeline at or past it is where the run starts; one below it is refused, because changes would be skipped.
    */
   readonly from?: string
-  /** Starts at `from` exactly, whatever is stored. @defaultValue false */
+  /** Starts at `from` exactly, whatever is stored. Needs `from`. @defaultValue false */
   readonly replay?: boolean
   /** Ends the incremental phase at the first drained delta at or past this position. */
   readonly until?: string
@@ -51,6 +53,8 @@ export interface Plan {
 
 /**
  * Replicates the tables of a source into a sink. Emits {@link SyncEvents}; there is no `error` event, `run()` rejects.
+ * Every listener is called whatever the others do: one that throws or rejects causes one warning (`listener_failed`), and
+ * the run goes on. Listeners are not waited for.
  *
  * @example
  * ```ts
@@ -59,7 +63,7 @@ export interface Plan {
  * await engine.run({ follow: true, signal: shutdown.signal })
  * ```
  */
-export class SyncEngine extends EventEmitter<SyncEvents> {
+export class SyncEngine extends IsolatingEmitter {
   readonly #settings: EngineSettings
   #running = false
 
@@ -113,7 +117,7 @@ export class SyncEngine extends EventEmitter<SyncEvents> {
   }
 
   #run({ signal }: RunOptions): Run {
-    return new Run(this.#settings, (event, ...payload) => this.#emit(event, payload), signal)
+    return new Run(this.#settings, (event, ...payload) => this.emit(event, ...payload), signal)
   }
 
   async #opened<T>(options: RunOptions, work: () => Promise<T>): Promise<T> {
@@ -122,11 +126,12 @@ export class SyncEngine extends EventEmitter<SyncEvents> {
     const context: RunContext = {
       syncId: id,
       signal: options.signal,
-      warn: (warning: SyncWarning) => this.#emit('warning', [warning]),
+      warn: (warning: SyncWarning) => this.emit('warning', warning),
     }
     this.#running = true
     try {
       options.signal?.throwIfAborted()
+      refuseUnused(options)
       if (options.from !== undefined) source.parse(options.from)
       if (options.until !== undefined) source.parse(options.until)
       await source.open?.(context)
@@ -144,7 +149,7 @@ export class SyncEngine extends EventEmitter<SyncEvents> {
     try {
       await side.close?.()
     } catch (error) {
-      this.#emit('warning', [{ code: 'close_failed', message: `${side.name} could not be closed (${nameOf(error)})` }])
+      this.emit('warning', { code: 'close_failed', message: `${side.name} could not be closed (${nameOf(error)})` })
     }
   }
 
@@ -205,15 +210,19 @@ export class SyncEngine extends EventEmitter<SyncEvents> {
       },
     )
   }
+}
 
-  /** Emits safely: a throwing listener must not stop the run. */
-  #emit<E extends keyof SyncEvents>(event: E, payload: EventEmitter.EventArgs<SyncEvents, E>): void {
-    try {
-      this.emit(event, ...payload)
-    } catch (error) {
-      if (event !== 'warning') this.#emit('warning', [listenerFailed(event, error)])
-    }
+/** An option that would change nothing is a mistake of the caller's. @throws SyncError `E_CONFIG` */
+function refuseUnused({ phase, from, until, replay = false, follow = false }: RunOptions): void {
+  if (replay && from === undefined) {
+    throw new SyncError('E_CONFIG', '`replay` means nothing without a position', { hint: 'Say where with `from`.' })
   }
+  if (phase !== 'full') return
+  const given = Object.entries({ from, until, follow: follow || undefined }).find(([, value]) => value !== undefined)
+  if (given === undefined) return
+  throw new SyncError('E_CONFIG', `\`${given[0]}\` means nothing in a run of the full phase alone`, {
+    hint: 'Leave it out, or leave out `phase`.',
+  })
 }
 
 /** What a run begins with. */
@@ -236,16 +245,4 @@ function isStop(error: unknown, signal: AbortSignal | undefined): boolean {
   if (signal?.aborted !== true) return false
   if (error === signal.reason) return true
   return error instanceof SyncError ? error.retryable : error instanceof Error && error.name === 'AbortError'
-}
-
-function listenerFailed(event: string, error: unknown): SyncWarning {
-  return {
-    code: 'listener_failed',
-    message: `A listener of the ${event} event threw (${nameOf(error)}); the run goes on`,
-  }
-}
-
-/** Messages of foreign errors may contain anything. */
-function nameOf(error: unknown): string {
-  return error instanceof Error ? error.name : typeof error
 }
