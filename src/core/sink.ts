@@ -13,6 +13,8 @@ import type { Abortable, BatchLimits, RunContext } from './source.js'
  */
 export interface Sink {
   readonly name: string
+  /** Where it is, for people: `ws://localhost:8000`. Without user and password. */
+  readonly address?: string
   /** The batch size that this sink likes best. */
   readonly limits?: Partial<BatchLimits>
   /** How many writes this sink can use at once. */

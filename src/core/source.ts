@@ -36,6 +36,8 @@ export interface RunContext extends Abortable {
  */
 export interface Source {
   readonly name: string
+  /** Where it is, for people: `postgresql://localhost:5432/myapp`. Without user and password. */
+  readonly address?: string
   /** Connects and checks. */
   open?(context: RunContext): Promise<void>
   /** The tables that this source offers, as they are now. */

@@ -187,7 +187,7 @@ export class SyncEngine extends IsolatingEmitter {
     if (copied) return { phases: ['incremental'], from: stored.resumeAfter }
     if (options.phase === undefined) return { phases: ['full', 'incremental'], from: undefined }
     throw new SyncError('E_STATE_MISSING', `There is no finished full sync of pipeline ${id} to continue from`, {
-      hint: 'Run a full sync with checkpoints first, or say where to start.',
+      hint: 'Run a full sync with `checkpoints` first, or say where to start with `from`.',
     })
   }
 
@@ -197,7 +197,7 @@ export class SyncEngine extends IsolatingEmitter {
     if (stored === undefined) return floor
     if (!isCopied(stored)) {
       throw new SyncError('E_CHECKPOINT_MISMATCH', `The last full sync of pipeline ${id} did not finish`, {
-        hint: 'Run the full sync again, or start there on purpose with `replay` (--replay).',
+        hint: 'Run the full sync again, or start there on purpose with `replay`.',
       })
     }
     if (source.compare(stored.resumeAfter, floor) >= 0) return stored.resumeAfter
@@ -206,7 +206,7 @@ export class SyncEngine extends IsolatingEmitter {
       'E_CHECKPOINT_MISMATCH',
       `Pipeline ${id} has applied changes up to ${has} only: starting at ${asked} would skip some`,
       {
-        hint: `Start at ${has}, or start elsewhere on purpose with \`replay\` (--replay).`,
+        hint: `Start at ${has}, or start elsewhere on purpose with \`replay\`.`,
       },
     )
   }

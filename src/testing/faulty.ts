@@ -87,9 +87,10 @@ function faultyStore(store: CheckpointStore, around: Around): CheckpointStore {
 }
 
 function faultySink(sink: Sink, around: Around): Sink {
-  const { name, limits, inFlight, commit } = sink
+  const { name, address, limits, inFlight, commit } = sink
   return {
     name,
+    address,
     limits,
     inFlight,
     open: (context) => around('open', async () => sink.open?.(context)),
@@ -105,6 +106,7 @@ function faultySink(sink: Sink, around: Around): Sink {
 function faultySource(source: Source, around: Around): Source {
   return {
     name: source.name,
+    address: source.address,
     open: (context) => around('open', async () => source.open?.(context)),
     tables: (options) => around('tables', () => source.tables(options)),
     check: (tables, options) => around('check', async () => source.check?.(tables, options)),

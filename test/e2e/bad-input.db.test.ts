@@ -168,9 +168,15 @@ const connected: readonly Refusal[] = [
   },
   {
     what: 'a schema that does not exist',
-    args: () => flags('--schemas', 'nowhere'),
+    args: () => flags('--schemas', 'public,nowhere'),
     code: 'E_UNKNOWN_TABLE',
-    says: /schemas/,
+    says: /The schema nowhere does not exist[\s\S]*--schemas/,
+  },
+  {
+    what: 'a table in a schema that does not exist',
+    args: () => flags('--tables', 'users,nowhere.users'),
+    code: 'E_UNKNOWN_TABLE',
+    says: /nowhere\.users[\s\S]*schema nowhere does not exist[\s\S]*--tables/,
   },
   {
     what: 'a table without a key',

@@ -77,6 +77,6 @@ export class Catalog {
 function collision(table: Table, who: string, target: string): SyncError {
   return new SyncError('E_NAME_COLLISION', `Both ${who} would be written to the target table ${target}`, {
     table: table.label,
-    hint: 'Leave one of them out, or give it another name with the option `tableName`.',
+    hint: 'Leave one of them out, or give it another name with `tableName`.',
   })
 }

@@ -36,6 +36,7 @@ export type {
  */
 export class SurrealSink implements Sink {
   readonly name = 'surrealdb'
+  readonly address: string | undefined
   readonly limits: BatchLimits
   readonly inFlight: number
   readonly #config: SinkConfig
@@ -53,6 +54,7 @@ export class SurrealSink implements Sink {
   constructor(options: SurrealSinkOptions) {
     const config = sinkConfig(options)
     this.#config = config
+    this.address = config.address
     this.limits = config.limits
     this.inFlight = config.writers
     this.#catalog = new Catalog(config.choices, config.tableName)

@@ -54,7 +54,7 @@ export async function openReader(after: AuditPosition, options: ReaderOptions): 
     warn({
       code: 'table_not_captured',
       table: table.label,
-      message: `Changes of ${table.label} are not captured and are left out: it was not part of the last full sync with checkpoints`,
+      message: `Changes of ${table.label} are not captured and are left out: it was not part of the last full sync with \`checkpoints\``,
     })
   }
   const known = after.structures ?? {}
@@ -125,6 +125,6 @@ function followed(
 function notCaptured(message: string, table?: string): SyncError {
   return new SyncError('E_TRIGGER_MISSING', message, {
     table,
-    hint: 'Run a full sync with checkpoints first: it installs the triggers.',
+    hint: 'Run a full sync with `checkpoints` first: it installs the triggers.',
   })
 }

@@ -15,7 +15,7 @@ import type {
 } from '../../core/source.js'
 import type { Json } from '../../core/value.js'
 import type { TriggerLevel } from './capture-function.js'
-import { type ConnectionSettings, parseConnection } from './connection-settings.js'
+import { type ConnectionSettings, describeAddress, parseConnection } from './connection-settings.js'
 import { Connections } from './connections.js'
 import { Consumer, isTolerable } from './consumers.js'
 import { currentPosition } from './current-position.js'
@@ -83,6 +83,7 @@ export interface PostgresTriggerSourceOptions {
  */
 export class PostgresTriggerSource implements Source {
   readonly name = 'postgresql'
+  readonly address: string
   readonly #options: PostgresTriggerSourceOptions
   readonly #settings: ConnectionSettings
   readonly #auditSchema: string
@@ -93,6 +94,7 @@ export class PostgresTriggerSource implements Source {
   constructor(options: PostgresTriggerSourceOptions) {
     this.#options = options
     this.#settings = parseConnection(options.url, options)
+    this.address = describeAddress(this.#settings)
     this.#auditSchema = options.auditSchema ?? 'public'
     this.#names = auditNames(this.#auditSchema)
   }
