@@ -1,8 +1,8 @@
 /** One folder with the checkpoint files of one pipeline. */
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { access, type FileHandle, mkdir, open, readdir, rename, rm, stat, unlink } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CheckpointKind } from '../core/checkpoint.js'
 import { SyncError } from '../core/errors.js'
@@ -56,6 +56,27 @@ export async function makeFolder(folder: string): Promise<void> {
   } catch (error) {
     throw fileError(error, `The checkpoint directory ${folder} cannot be made`)
   }
+}
+
+/**
+ * Whether files could be written here, or the folder made, as far as that can be told without doing it: a full disk, for
+ * one, cannot. @throws SyncError `E_CONFIG`
+ */
+export async function probeFolder(folder: string): Promise<void> {
+  try {
+    await access(folder, constants.W_OK | constants.X_OK)
+  } catch (error) {
+    const parent = dirname(resolve(folder))
+    if (codeOf(error) === 'ENOENT' && parent !== resolve(folder)) return await probeFolder(parent)
+    throw fileError(error, `The checkpoint directory ${folder} cannot be written to`)
+  }
+  if (!(await stat(folder)).isDirectory()) throw notFolder(folder)
+}
+
+function notFolder(folder: string): SyncError {
+  return new SyncError('E_CONFIG', `${folder} is not a directory, so checkpoints cannot be saved there`, {
+    hint: 'Choose a directory that this user may write to.',
+  })
 }
 
 /** Puts a file in place, or leaves the one that is there. Resolves when it would survive a loss of power. */

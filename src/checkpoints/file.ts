@@ -9,6 +9,7 @@ import {
   claiming,
   fileName,
   makeFolder,
+  probeFolder,
   readFolder,
   writeDurably,
 } from './file-folder.js'
@@ -34,6 +35,12 @@ export class FileCheckpointStore implements CheckpointStore {
   async load(syncId: string): Promise<Checkpoint | undefined> {
     const { folder, files } = await this.#locate(syncId)
     return newest(folder ?? this.#directory, files)
+  }
+
+  /** @throws SyncError `E_CONFIG` if the directory, or what it would be made in, cannot be written to */
+  async probe(syncId: string): Promise<void> {
+    const { folder } = await this.#locate(syncId)
+    await probeFolder(folder ?? this.#directory)
   }
 
   /** One save at a time, in the order of the calls. */

@@ -1,6 +1,7 @@
 /** What went wrong, for people and process managers. */
 import { CommanderError } from 'commander'
 import { SyncError } from '../index.js'
+import { inFlags } from './flag-names.js'
 
 /** An error as it is printed. Contains no cell value, no password and no URL with credentials. */
 export interface ErrorReport {
@@ -19,7 +20,8 @@ export function describeError(error: unknown): ErrorReport {
   const stack = stackOf(error)
   if (error instanceof SyncError) {
     const { code, message, details } = error
-    return { code, message, hint: details.hint, exitCode: exitCodeOf(error), stack }
+    const hint = details.hint === undefined ? undefined : inFlags(details.hint)
+    return { code, message: inFlags(message), hint, exitCode: exitCodeOf(error), stack }
   }
   return {
     code: 'E_INTERNAL',

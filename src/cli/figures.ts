@@ -1,8 +1,8 @@
 /** Numbers as people read them. */
 
-/** `950`, `12.3k`, `4.6M`. */
+/** `2,037`, `12.3k`, `4.6M`. */
 export function formatCount(count: number): string {
-  if (count < 10_000) return String(Math.round(count))
+  if (count < 9_999.5) return formatExactly(Math.round(count))
   for (const [unit, size] of units) {
     const scaled = (count / size).toFixed(1)
     if (Number(scaled) < 1_000) return `${scaled}${unit}`

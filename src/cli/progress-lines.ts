@@ -65,7 +65,7 @@ function copyLine(table: TableCount, name: string, canvas: Canvas): Line {
   ]
 }
 
-/** `⠹ orders   1200     95/s` */
+/** `⠹ orders   1,200     95/s` */
 function changeLine({ rows, rate }: TableCount, name: string, canvas: Canvas): Line {
   const active = rate > 0
   return [

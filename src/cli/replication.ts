@@ -42,12 +42,7 @@ export async function runReplication(settings: Settings, io: CommandLineIo): Pro
       block?.start()
       if (phase === 'incremental' && timeoutMs !== undefined) stop.after(timeoutMs)
     })
-    const { namespace, database } = settings.sink
-    log.event('info', 'start', `Pipeline ${id} into namespace ${namespace}, database ${database}`, {
-      id,
-      namespace,
-      database,
-    })
+    reporter.start(settings, { source: source.address ?? source.name, sink: sink.address ?? sink.name })
     const endInterval = block === undefined ? reporter.everyInterval(io.clock, intervalMs) : () => undefined
     const result = await engine.run(options).finally(endInterval)
     block?.stop()

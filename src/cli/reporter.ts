@@ -2,12 +2,20 @@
 import type { RunResult, SyncEngine, SyncEvents } from '../index.js'
 import type { Clock } from './clock.js'
 import { formatDuration, formatExactly, formatRate, plural } from './figures.js'
+import { inFlags } from './flag-names.js'
 import type { Log } from './log.js'
 import type { Progress } from './progress.js'
+import type { CommandName, Settings } from './settings.js'
 import type { StopReason } from './stop.js'
 import { describeTotals, totalsOf } from './totals.js'
 
 type Event<E extends keyof SyncEvents> = SyncEvents[E][0]
+
+const titles: { readonly [name in CommandName]: string } = {
+  full: 'Full sync',
+  incremental: 'Incremental sync',
+  sync: 'Sync',
+}
 
 export class Reporter {
   readonly #log: Log
@@ -28,6 +36,13 @@ export class Reporter {
     engine.on('caughtUp', ({ text }) => this.#caughtUpAt(text))
     engine.on('retry', (event) => this.#retry(event))
     engine.on('warning', (event) => this.#warning(event))
+  }
+
+  /** The first line: what runs, from where to where. */
+  start({ command, id, sink: { namespace, database } }: Settings, from: { source: string; sink: string }): void {
+    const { source, sink } = from
+    const message = `${titles[command]} from ${source} to ${sink}, namespace ${namespace}, database ${database}`
+    this.#log.event('info', 'start', `${message} (pipeline ${id})`, { id, command, source, sink, namespace, database })
   }
 
   /** One line per interval, for logs. Silent while nothing changes. The result ends it. */
@@ -104,6 +119,7 @@ export class Reporter {
     }
   }
 
+  /** Again only after changes: a table that is copied again, for one, leaves the position where it was. */
   #caughtUpAt(text: string): void {
     this.#log.event(this.#caughtUp ? 'debug' : 'info', 'caught_up', `Caught up with the source at ${text}`, {
       position: text,
@@ -112,13 +128,13 @@ export class Reporter {
   }
 
   #retry({ code, message, attempt, delayMs }: Event<'retry'>): void {
-    const text = `Attempt ${attempt} failed, next one in ${formatDuration(delayMs)}: ${message} [${code}]`
+    const text = `Attempt ${attempt} failed, next one in ${formatDuration(delayMs)}: ${inFlags(message)} [${code}]`
     this.#log.event('warn', 'retry', text, { code, attempt, delay_ms: delayMs })
   }
 
   #warning({ code, message, table, column, count }: Event<'warning'>): void {
     const times = count === undefined || count === 1 ? '' : ` (${formatExactly(count)} times)`
-    this.#log.event('warn', 'warning', `${message}${times}`, { code, table, column, count })
+    this.#log.event('warn', 'warning', `${inFlags(message)}${times}`, { code, table, column, count })
   }
 
   #interval(): void {

@@ -28,6 +28,12 @@ export interface Checkpoint {
 export interface CheckpointStore {
   /** The checkpoint saved last under this id, or undefined. @throws SyncError `E_CHECKPOINT_CORRUPT`, never a guess. */
   load(syncId: string): Promise<Checkpoint | undefined>
+  /**
+   * Finds out what would stop `save`: missing rights, for example. Called before anything is written on either side, and
+   * also when nothing will be. Changes nothing.
+   * @throws SyncError
+   */
+  probe?(syncId: string): Promise<void>
   /** Resolves when the checkpoint is durable. A failed save leaves the last one intact. */
   save(syncId: string, checkpoint: Checkpoint): Promise<void>
 }

@@ -27,7 +27,7 @@ export interface TableProgress {
   readonly rowCountEstimate?: number
 }
 
-/** What `SyncEngine` emits. There is no `error` event: `run()` rejects. A throwing listener does not stop the run. */
+/** What `SyncEngine` emits. There is no `error` event: `run()` rejects. A throwing listener stops neither the run nor other listeners. */
 export interface SyncEvents {
   phase: [{ readonly phase: Phase; readonly tables: readonly Table[] }]
   table: [TableProgress]

@@ -8,17 +8,25 @@ import type { Abortable, BatchLimits, RunContext } from './source.js'
 /**
  * A target of rows.
  *
- * Order of calls: `open`, `prepare`, then writes, at the end `close`. `write` may be called up to the engine's `inFlight`
+ * Order of calls: `open`, `check`, `prepare`, then writes, at the end `close`. `write` may be called up to the engine's `inFlight`
  * times at once, never with the same key in two of them; `truncate` and `replace` batches always come alone (I6).
  */
 export interface Sink {
   readonly name: string
+  /** Where it is, for people: `ws://localhost:8000`. Without user and password. */
+  readonly address?: string
   /** The batch size that this sink likes best. */
   readonly limits?: Partial<BatchLimits>
   /** How many writes this sink can use at once. */
   readonly inFlight?: number
   /** Connects and checks, without changing anything that a user would see. */
   open?(context: RunContext): Promise<void>
+  /**
+   * Finds out what would stop `prepare` later: missing rights, names that collide, content that is not ours. Called before
+   * anything is written on either side, and also when nothing will be (`SyncEngine.plan`). Changes nothing.
+   * @throws SyncError
+   */
+  check?(tables: readonly Table[], options: PrepareOptions): Promise<void>
   /** Makes ready for these tables. In the full phase the sink must refuse tables whose content it does not own. */
   prepare?(tables: readonly Table[], options: PrepareOptions): Promise<void>
   /** Applies one batch. Idempotent, and resolves only when the batch is durable (I4). */
@@ -28,7 +36,7 @@ export interface Sink {
    * batches have ended. The engine needs no store if the sink has `load` and `save` as well (see `CheckpointStore`).
    */
   commit?(delta: Delta, checkpoint: () => Checkpoint, options: Abortable): Promise<void>
-  /** Ends what `open` began. Never throws. */
+  /** Ends what `open` began. May be called again, and without `open`. Never throws. */
   close?(): Promise<void>
 }
 

@@ -36,12 +36,15 @@ export interface RunContext extends Abortable {
  */
 export interface Source {
   readonly name: string
+  /** Where it is, for people: `postgresql://localhost:5432/myapp`. Without user and password. */
+  readonly address?: string
   /** Connects and checks. */
   open?(context: RunContext): Promise<void>
   /** The tables that this source offers, as they are now. */
   tables(options: Abortable): Promise<readonly Table[]>
   /**
-   * Finds out what would stop `prepare` and reading later: missing rights, settings, unusable tables. Changes nothing.
+   * Finds out what would stop `prepare` and reading later: missing rights, settings, unusable tables, changes that nobody
+   * captured. Called before anything is written on either side, and also when nothing will be. Changes nothing.
    * @throws SyncError
    */
   check?(tables: readonly Table[], options: CheckOptions): Promise<void>
@@ -62,13 +65,15 @@ export interface Source {
   changes(options: ChangeOptions): AsyncIterable<Delta>
   /** Everything up to here is durable in the sink, so the source may forget it. */
   acknowledge?(position: Position): Promise<void>
-  /** Ends what `open` began. Never throws. */
+  /** Ends what `open` began. May be called again, and without `open`. Never throws. */
   close?(): Promise<void>
 }
 
 export interface CheckOptions extends Abortable {
   /** Whether `prepare` will be called. */
   readonly captured: boolean
+  /** Where `changes` will be read from. Undefined: a full phase comes first, which makes that possible. */
+  readonly after?: Position
 }
 
 export interface SnapshotOptions extends Abortable {

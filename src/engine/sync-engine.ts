@@ -1,16 +1,18 @@
 /** The engine: moves batches from a source to a sink, phase by phase. */
-import { EventEmitter } from 'eventemitter3'
 import type { Checkpoint, Position } from '../core/checkpoint.js'
 import { SyncError } from '../core/errors.js'
-import type { Phase, SyncEvents, SyncWarning } from '../core/events.js'
+import type { Phase, SyncWarning } from '../core/events.js'
 import type { Table } from '../core/schema.js'
 import type { Sink } from '../core/sink.js'
 import type { RunContext, Source } from '../core/source.js'
 import { runFull } from './full.js'
 import { runIncremental } from './incremental.js'
+import { IsolatingEmitter } from './isolating-emitter.js'
+import { nameOf } from './name-of.js'
 import { type EngineSettings, type SyncEngineOptions, settle } from './options.js'
 import { Run, type TableResult } from './run.js'
 
+/** `follow`, `from`, `replay` and `until` say what the incremental phase does: with the phase `full` they are refused. */
 export interface RunOptions {
   /** `full` or `incremental` alone. @defaultValue full unless a checkpoint says that it is done, then incremental */
   readonly phase?: Phase
@@ -21,7 +23,7 @@ export interface RunOptions {
    * of this pipeline at or past it is where the run starts; one below it is refused, because changes would be skipped.
    */
   readonly from?: string
-  /** Starts at `from` exactly, whatever is stored. @defaultValue false */
+  /** Starts at `from` exactly, whatever is stored. Needs `from`. @defaultValue false */
   readonly replay?: boolean
   /** Ends the incremental phase at the first drained delta at or past this position. */
   readonly until?: string
@@ -51,6 +53,8 @@ export interface Plan {
 
 /**
  * Replicates the tables of a source into a sink. Emits {@link SyncEvents}; there is no `error` event, `run()` rejects.
+ * Every listener is called whatever the others do: one that throws or rejects causes one warning (`listener_failed`), and
+ * the run goes on. Listeners are not waited for.
  *
  * @example
  * ```ts
@@ -59,7 +63,7 @@ export interface Plan {
  * await engine.run({ follow: true, signal: shutdown.signal })
  * ```
  */
-export class SyncEngine extends EventEmitter<SyncEvents> {
+export class SyncEngine extends IsolatingEmitter {
   readonly #settings: EngineSettings
   #running = false
 
@@ -75,7 +79,7 @@ export class SyncEngine extends EventEmitter<SyncEvents> {
    */
   async run(options: RunOptions = {}): Promise<RunResult> {
     const startedAt = performance.now()
-    const run = new Run(this.#settings, (event, ...payload) => this.#emit(event, payload), options.signal)
+    const run = this.#run(options)
     let phase: Phase = options.phase ?? 'full'
     const finished = (reason: RunResult['reason']): RunResult => ({
       reason,
@@ -86,9 +90,7 @@ export class SyncEngine extends EventEmitter<SyncEvents> {
     })
     try {
       return await this.#opened(options, async () => {
-        const { phases, from } = await this.#start(options)
-        const captured = this.#settings.checkpoints !== undefined || phases.includes('incremental')
-        const tables = await this.#tables(run.signal, captured && phases.includes('full'))
+        const { phases, from, captured, tables } = await this.#checked(run, options)
         let after = from
         if (phases.includes('full')) after = (await runFull(run, tables, captured)).start
         if (phases.includes('incremental') && after !== undefined) {
@@ -107,12 +109,15 @@ export class SyncEngine extends EventEmitter<SyncEvents> {
 
   /** Connects to both sides, checks what can be checked without changing anything, and says what `run` would do. */
   plan(options: RunOptions = {}): Promise<Plan> {
+    const run = this.#run(options)
     return this.#opened(options, async () => {
-      const { phases, from } = await this.#start(options)
-      const captured = this.#settings.checkpoints !== undefined || phases.includes('incremental')
-      const tables = await this.#tables(options.signal, captured && phases.includes('full'))
+      const { phases, from, tables } = await this.#checked(run, options)
       return { phases, tables, from: from === undefined ? undefined : this.#settings.source.describe(from).text }
     })
+  }
+
+  #run({ signal }: RunOptions): Run {
+    return new Run(this.#settings, (event, ...payload) => this.emit(event, ...payload), signal)
   }
 
   async #opened<T>(options: RunOptions, work: () => Promise<T>): Promise<T> {
@@ -121,11 +126,12 @@ export class SyncEngine extends EventEmitter<SyncEvents> {
     const context: RunContext = {
       syncId: id,
       signal: options.signal,
-      warn: (warning: SyncWarning) => this.#emit('warning', [warning]),
+      warn: (warning: SyncWarning) => this.emit('warning', warning),
     }
     this.#running = true
     try {
       options.signal?.throwIfAborted()
+      refuseUnused(options)
       if (options.from !== undefined) source.parse(options.from)
       if (options.until !== undefined) source.parse(options.until)
       await source.open?.(context)
@@ -143,22 +149,35 @@ export class SyncEngine extends EventEmitter<SyncEvents> {
     try {
       await side.close?.()
     } catch (error) {
-      this.#emit('warning', [{ code: 'close_failed', message: `${side.name} could not be closed (${nameOf(error)})` }])
+      this.emit('warning', { code: 'close_failed', message: `${side.name} could not be closed (${nameOf(error)})` })
     }
   }
 
-  async #tables(signal: AbortSignal | undefined, captured: boolean): Promise<readonly Table[]> {
-    const { source } = this.#settings
+  /** Asks everybody what could be in the way, before anything is written anywhere. */
+  async #checked(run: Run, options: RunOptions): Promise<Start & { readonly tables: readonly Table[] }> {
+    const { source, sink } = this.#settings
+    const { signal } = options
+    const start = await this.#start(options)
+    const { phase, captured, from } = start
     const tables = await source.tables({ signal })
-    await source.check?.(tables, { captured, signal })
-    return tables
+    const capture = { captured: captured && phase === 'full', after: from, signal }
+    await run.retrying(async () => source.check?.(tables, capture))
+    await run.retrying(async () => sink.check?.(tables, { phase, signal }))
+    return { ...start, tables }
   }
 
-  /** Which phases to run, and where the incremental one starts if the full one does not run before it. */
-  async #start(options: RunOptions): Promise<{ phases: readonly Phase[]; from: Position | undefined }> {
-    const { source, checkpoints, id } = this.#settings
-    // Also where the full phase does not need it: a store that cannot be read must not be found out after triggers are there.
+  async #start(options: RunOptions): Promise<Start> {
+    const { checkpoints, id } = this.#settings
+    // Also where the full phase does not need it: a store that is of no use must not be found out after triggers are there.
     const stored = await checkpoints?.load(id)
+    await checkpoints?.probe?.(id)
+    const { phases, from } = this.#phases(options, stored)
+    const captured = checkpoints !== undefined || phases.includes('incremental')
+    return { phases, phase: phases[0], from, captured }
+  }
+
+  #phases(options: RunOptions, stored: Checkpoint | undefined): Pick<Start, 'phases' | 'from'> {
+    const { source, id } = this.#settings
     if (options.phase === 'full') return { phases: ['full'], from: undefined }
     const copied = stored !== undefined && isCopied(stored)
     if (options.from !== undefined) {
@@ -168,7 +187,7 @@ export class SyncEngine extends EventEmitter<SyncEvents> {
     if (copied) return { phases: ['incremental'], from: stored.resumeAfter }
     if (options.phase === undefined) return { phases: ['full', 'incremental'], from: undefined }
     throw new SyncError('E_STATE_MISSING', `There is no finished full sync of pipeline ${id} to continue from`, {
-      hint: 'Run a full sync with checkpoints first, or say where to start.',
+      hint: 'Run a full sync with `checkpoints` first, or say where to start with `from`.',
     })
   }
 
@@ -178,7 +197,7 @@ export class SyncEngine extends EventEmitter<SyncEvents> {
     if (stored === undefined) return floor
     if (!isCopied(stored)) {
       throw new SyncError('E_CHECKPOINT_MISMATCH', `The last full sync of pipeline ${id} did not finish`, {
-        hint: 'Run the full sync again, or start there on purpose with `replay` (--replay).',
+        hint: 'Run the full sync again, or start there on purpose with `replay`.',
       })
     }
     if (source.compare(stored.resumeAfter, floor) >= 0) return stored.resumeAfter
@@ -187,19 +206,34 @@ export class SyncEngine extends EventEmitter<SyncEvents> {
       'E_CHECKPOINT_MISMATCH',
       `Pipeline ${id} has applied changes up to ${has} only: starting at ${asked} would skip some`,
       {
-        hint: `Start at ${has}, or start elsewhere on purpose with \`replay\` (--replay).`,
+        hint: `Start at ${has}, or start elsewhere on purpose with \`replay\`.`,
       },
     )
   }
+}
 
-  /** Emits safely: a throwing listener must not stop the run. */
-  #emit<E extends keyof SyncEvents>(event: E, payload: EventEmitter.EventArgs<SyncEvents, E>): void {
-    try {
-      this.emit(event, ...payload)
-    } catch (error) {
-      if (event !== 'warning') this.#emit('warning', [listenerFailed(event, error)])
-    }
+/** An option that would change nothing is a mistake of the caller's. @throws SyncError `E_CONFIG` */
+function refuseUnused({ phase, from, until, replay = false, follow = false }: RunOptions): void {
+  if (replay && from === undefined) {
+    throw new SyncError('E_CONFIG', '`replay` means nothing without a position', { hint: 'Say where with `from`.' })
   }
+  if (phase !== 'full') return
+  const given = Object.entries({ from, until, follow: follow || undefined }).find(([, value]) => value !== undefined)
+  if (given === undefined) return
+  throw new SyncError('E_CONFIG', `\`${given[0]}\` means nothing in a run of the full phase alone`, {
+    hint: 'Leave it out, or leave out `phase`.',
+  })
+}
+
+/** What a run begins with. */
+interface Start {
+  readonly phases: readonly [Phase, ...Phase[]]
+  /** The first of them. */
+  readonly phase: Phase
+  /** Where the incremental phase starts if the full one does not run before it. */
+  readonly from: Position | undefined
+  /** Whether changes are, or will be, captured. */
+  readonly captured: boolean
 }
 
 function isCopied({ kind }: Checkpoint): boolean {
@@ -211,16 +245,4 @@ function isStop(error: unknown, signal: AbortSignal | undefined): boolean {
   if (signal?.aborted !== true) return false
   if (error === signal.reason) return true
   return error instanceof SyncError ? error.retryable : error instanceof Error && error.name === 'AbortError'
-}
-
-function listenerFailed(event: string, error: unknown): SyncWarning {
-  return {
-    code: 'listener_failed',
-    message: `A listener of the ${event} event threw (${nameOf(error)}); the run goes on`,
-  }
-}
-
-/** Messages of foreign errors may contain anything. */
-function nameOf(error: unknown): string {
-  return error instanceof Error ? error.name : typeof error
 }

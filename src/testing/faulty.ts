@@ -15,6 +15,7 @@ export type FaultyOperation =
   | 'write'
   | 'commit'
   | 'load'
+  | 'probe'
   | 'save'
   | 'tables'
   | 'check'
@@ -48,7 +49,8 @@ type Around = <T>(operation: FaultyOperation, call: () => Promise<T>) => Promise
  * ```
  */
 export function faulty(target: Source, script: FaultScript): Source
-export function faulty(target: Sink & CheckpointStore, script: FaultScript): Sink & CheckpointStore
+// Generic, because overloads are first tried as subtypes, which a sink without the optional methods is not.
+export function faulty<Both extends Sink & CheckpointStore>(target: Both, script: FaultScript): Sink & CheckpointStore
 export function faulty(target: Sink, script: FaultScript): Sink
 export function faulty(target: CheckpointStore, script: FaultScript): CheckpointStore
 export function faulty(target: Source | Sink | CheckpointStore, script: FaultScript): Source | Sink | CheckpointStore {
@@ -79,17 +81,20 @@ function isStore(target: Sink | CheckpointStore): target is CheckpointStore {
 function faultyStore(store: CheckpointStore, around: Around): CheckpointStore {
   return {
     load: (syncId) => around('load', () => store.load(syncId)),
+    probe: (syncId) => around('probe', async () => store.probe?.(syncId)),
     save: (syncId, checkpoint) => around('save', () => store.save(syncId, checkpoint)),
   }
 }
 
 function faultySink(sink: Sink, around: Around): Sink {
-  const { name, limits, inFlight, commit } = sink
+  const { name, address, limits, inFlight, commit } = sink
   return {
     name,
+    address,
     limits,
     inFlight,
     open: (context) => around('open', async () => sink.open?.(context)),
+    check: (tables, options) => around('check', async () => sink.check?.(tables, options)),
     prepare: (tables, options) => around('prepare', async () => sink.prepare?.(tables, options)),
     write: (batch, options) => around('write', () => sink.write(batch, options)),
     commit:
@@ -101,6 +106,7 @@ function faultySink(sink: Sink, around: Around): Sink {
 function faultySource(source: Source, around: Around): Source {
   return {
     name: source.name,
+    address: source.address,
     open: (context) => around('open', async () => source.open?.(context)),
     tables: (options) => around('tables', () => source.tables(options)),
     check: (tables, options) => around('check', async () => source.check?.(tables, options)),

@@ -92,14 +92,17 @@ export class MemorySink implements Sink, CheckpointStore {
     this.#context = context
   }
 
-  async prepare(tables: readonly Table[], { phase, signal }: PrepareOptions): Promise<void> {
+  async check(tables: readonly Table[], { phase, signal }: PrepareOptions): Promise<void> {
     this.#assertOpened(signal)
-    if (phase === 'full') {
-      for (const { label } of tables) {
-        if (this.rows(label).length === 0 || this.#owned.has(label)) continue
-        throw new SyncError('E_TARGET_NOT_EMPTY', `The table ${label} holds rows of somebody else`, { table: label })
-      }
+    if (phase === 'incremental') return
+    for (const { label } of tables) {
+      if (this.rows(label).length === 0 || this.#owned.has(label)) continue
+      throw new SyncError('E_TARGET_NOT_EMPTY', `The table ${label} holds rows of somebody else`, { table: label })
     }
+  }
+
+  async prepare(tables: readonly Table[], options: PrepareOptions): Promise<void> {
+    await this.check(tables, options)
     this.#tables = this.#copyTables(tables)
     for (const { label } of tables) {
       this.#owned.add(label)

@@ -4,7 +4,15 @@ import type { Position } from '../core/checkpoint.js'
 import type { Delta } from '../core/delta.js'
 import { SyncError } from '../core/errors.js'
 import type { Table } from '../core/schema.js'
-import type { Abortable, ChangeOptions, RunContext, Snapshot, SnapshotOptions, Source } from '../core/source.js'
+import type {
+  Abortable,
+  ChangeOptions,
+  CheckOptions,
+  RunContext,
+  Snapshot,
+  SnapshotOptions,
+  Source,
+} from '../core/source.js'
 import type { Json } from '../core/value.js'
 import { type Commit, MemoryDelta } from './memory-delta.js'
 import { MemorySnapshot } from './memory-snapshot.js'
@@ -118,6 +126,11 @@ export class MemorySource implements Source {
   async tables(options: Abortable): Promise<readonly Table[]> {
     this.#assertUsable(options)
     return [...this.#tables.values()].map(({ table }) => table)
+  }
+
+  async check(_: readonly Table[], options: CheckOptions): Promise<void> {
+    this.#assertUsable(options)
+    if (options.after !== undefined) this.#assertRemembered(sequenceOf(options.after))
   }
 
   async position(options: Abortable): Promise<Position> {

@@ -18,12 +18,19 @@ const patienceMs = 45_000
 const occupied = 'occupied'
 
 let source: TestDatabase
+/** Two schemas with a table of one name. */
+let twins: TestDatabase
 let target: SurrealServer
 let directory: Directory
 let roles: Readonly<Record<'blind' | 'toothless' | 'homeless', string>>
 
 beforeAll(async () => {
   source = await createDatabase()
+  twins = await createDatabase()
+  await execute(
+    twins.url,
+    'create table users (id int primary key); create schema other; create table other.users (id int primary key)',
+  )
   target = await startSurreal()
   directory = await temporaryDirectory()
   await writeFile(join(directory.path, 'a file'), '')
@@ -61,13 +68,12 @@ afterAll(async () => {
     for (const role of Object.values(roles)) await client.query(`drop owned by ${role}; drop role ${role}`)
   })
   await source[Symbol.asyncDispose]()
+  await twins[Symbol.asyncDispose]()
   await directory[Symbol.asyncDispose]()
 })
 
 interface Refusal extends Expected {
   readonly what: string
-  /** The first write finds it out, or what comes before it: not a dry run. */
-  readonly late?: true
   readonly args: () => readonly string[]
 }
 
@@ -162,9 +168,15 @@ const connected: readonly Refusal[] = [
   },
   {
     what: 'a schema that does not exist',
-    args: () => flags('--schemas', 'nowhere'),
+    args: () => flags('--schemas', 'public,nowhere'),
     code: 'E_UNKNOWN_TABLE',
-    says: /schemas/,
+    says: /The schema nowhere does not exist[\s\S]*--schemas/,
+  },
+  {
+    what: 'a table in a schema that does not exist',
+    args: () => flags('--tables', 'users,nowhere.users'),
+    code: 'E_UNKNOWN_TABLE',
+    says: /nowhere\.users[\s\S]*schema nowhere does not exist[\s\S]*--tables/,
   },
   {
     what: 'a table without a key',
@@ -210,17 +222,33 @@ const connected: readonly Refusal[] = [
   },
   {
     what: 'a target table with records of others',
-    late: true,
-    args: () => flags('--to-namespace', occupied, '--to-database', occupied),
+    args: () => flags('--to-namespace', occupied, '--to-database', occupied, '--tables', 'users'),
     code: 'E_TARGET_NOT_EMPTY',
     says: /users[\s\S]*--existing/,
   },
   {
     what: 'a user of the target without rights',
-    late: true,
     args: () => flags('--surreal-username', 'watcher', '--surreal-password', canary),
     code: 'E_RIGHTS',
     says: /EDITOR/,
+  },
+  {
+    what: 'a user who may not create the database',
+    args: () => flags('--surreal-username', 'watcher', '--surreal-password', canary, '--to-database', 'another'),
+    code: 'E_RIGHTS',
+    says: /EDITOR/,
+  },
+  {
+    what: 'a user who may not create the namespace',
+    args: () => flags('--surreal-username', 'watcher', '--surreal-password', canary, '--to-namespace', 'another'),
+    code: 'E_RIGHTS',
+    says: /EDITOR/,
+  },
+  {
+    what: 'two tables of one name',
+    args: () => flags('--source-uri', twins.url),
+    code: 'E_NAME_COLLISION',
+    says: /public\.users/,
   },
   {
     what: 'a target that is not SurrealDB',
@@ -380,8 +408,7 @@ describe.each([
   ['sync', '--timeout=1s'],
   ['sync', '--dry-run'],
 ])('%s %s refuses', (command, flag) => {
-  const those = connected.filter(({ late }) => late !== true || flag !== '--dry-run')
-  test.each(those)('$what', { timeout: patienceMs }, async (refusal) => {
+  test.each(connected)('$what', { timeout: patienceMs }, async (refusal) => {
     await refuses(refusal, [command, 'postgresql', ...refusal.args(), flag])
   })
 })
@@ -407,11 +434,9 @@ describe('the command line refuses', () => {
     await refuses({ code, says: /checkpoint_full_sync_start_2024/ }, args)
   })
 
-  test('changes that nobody captures', { timeout: patienceMs }, async () => {
-    const before = await observeSource(source.url)
-    const ended = await surrealSyncHere(['incremental', 'postgresql', ...flags('--incremental-from', '0')])
-    expectRefusal({ code: 'E_TRIGGER_MISSING', says: /full sync/ }, ended)
-    expect(await observeSource(source.url)).toEqual(before)
+  test.each([[], ['--dry-run']])('changes that nobody captures %s', { timeout: patienceMs }, async (...more) => {
+    const args = ['incremental', 'postgresql', ...flags('--incremental-from', '0', '--tables', 'users', ...more)]
+    await refuses({ code: 'E_TRIGGER_MISSING', says: /full sync/ }, args)
   })
 
   test('a target that accepts connections and says nothing', { timeout: patienceMs }, async () => {
@@ -434,11 +459,14 @@ test('the password of a run that works does not appear either', { timeout: patie
 })
 
 async function refuses(expected: Expected, args: readonly string[]): Promise<void> {
-  const before = { source: await observeSource(source.url), target: await observeTarget(target.ws) }
+  const before = await observe()
   const ended = await surrealSyncHere(args)
   expectRefusal(expected, ended)
-  const after = { source: await observeSource(source.url), target: await observeTarget(target.ws) }
-  expect(after).toEqual(before)
+  expect(await observe()).toEqual(before)
+}
+
+async function observe(): Promise<readonly (readonly string[])[]> {
+  return [await observeSource(source.url), await observeSource(twins.url), await observeTarget(target.ws)]
 }
 
 /** At most a line that says what was about to be done, then the sentence and what to do. */

@@ -16,6 +16,8 @@ export interface CommandOptions {
   readonly cwd: string
   /** Added to an environment that has nothing but `PATH`, `HOME` and `TMPDIR`. */
   readonly env?: Readonly<Record<string, string>>
+  /** The user to run as, where this process may choose one. @defaultValue this process's */
+  readonly uid?: number
   /** Kills the process when it takes longer. @defaultValue two minutes */
   readonly timeoutMs?: number
 }
@@ -75,6 +77,7 @@ export function startProgram(program: string, args: readonly string[], options: 
   const child = spawn(program, args, {
     cwd: options.cwd,
     env: { PATH, HOME, TMPDIR, ...options.env },
+    uid: options.uid,
     stdio: ['pipe', 'pipe', 'pipe'],
   })
   return new Command(child, options.timeoutMs ?? timeoutMsMax)

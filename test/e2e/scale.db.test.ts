@@ -69,7 +69,7 @@ describe(`${tableCount} tables with ${tableCount * rowsPerTable} rows in all`, (
       cwd: directory.path,
       timeoutMs: scaleMsMax,
     })
-    await command.saw(/Pipeline /)
+    await command.saw(/\(pipeline /)
     const before = (await memoryKib(command.pid, 'VmRSS')) ?? 0
     const peak = await peakKib(command)
     const { code, stdout, stderr } = await command.ended

@@ -136,7 +136,17 @@ describe('the selection of tables', () => {
       ['public.measured_2024', 'partition', true],
       ['public.keyless', 'no_key', true],
     ])
-    expect(found.unknown).toEqual(['nothing', 'no.*', 'Plain', 'a.b.c'])
+    expect(found.unknown).toEqual([
+      { pattern: 'nothing' },
+      { pattern: 'no.*', unknownSchema: 'no' },
+      { pattern: 'Plain' },
+      { pattern: 'a.b.c' },
+    ])
+  })
+
+  it('says which patterns match no schema', async () => {
+    const found = await introspect(client, { schemas: ['public', 'nowhere', 'no*'] })
+    expect(found.unknownSchemas).toEqual(['nowhere', 'no*'])
   })
 
   it('finds tables by oid again', async () => {

@@ -269,6 +269,10 @@ class MortalSink implements Sink {
     return this.#inner.open(...args)
   }
 
+  check(...args: Parameters<MemorySink['check']>): Promise<void> {
+    return this.#inner.check(...args)
+  }
+
   prepare(...args: Parameters<MemorySink['prepare']>): Promise<void> {
     return this.#inner.prepare(...args)
   }

@@ -87,7 +87,7 @@ function faultOf(kind: (typeof faultKinds)[number] | undefined): Fault | undefin
 }
 
 /** What happens once, before a run has begun. A run that cannot even begin fails at once. */
-const beginnings: ReadonlySet<FaultyOperation> = new Set(['open', 'load', 'tables', 'check'])
+const beginnings: ReadonlySet<FaultyOperation> = new Set(['open', 'load', 'tables', 'check', 'probe'])
 
 /** Duplicates only what may be sent twice: writes and saves. */
 function scriptOf(kinds: readonly (typeof faultKinds)[number][]): FaultScript {

@@ -309,6 +309,24 @@ describe('a damaged file', () => {
   })
 })
 
+describe('a probe', () => {
+  it('passes where a save would, and makes nothing', async () => {
+    for (const path of [directory, join(directory, 'to', 'be', 'made')]) {
+      await new FileCheckpointStore(path).probe('shop')
+    }
+    expect(await readdir(directory)).toEqual([])
+  })
+
+  it.each([['taken'], ['taken/below']])('refuses %s where a file is in the way', async (path) => {
+    await writeFile(join(directory, 'taken'), '')
+    const refused = new FileCheckpointStore(join(directory, path)).probe('shop')
+    await expect(refused).rejects.toMatchObject({
+      code: 'E_CONFIG',
+      message: expect.stringContaining(join(directory, 'taken')),
+    })
+  })
+})
+
 describe('a save that fails', () => {
   it('leaves the last checkpoint and no temporary file', async () => {
     const store = new FileCheckpointStore(directory)

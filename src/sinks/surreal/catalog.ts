@@ -12,6 +12,8 @@ export class Catalog {
   /** Target names by source label. */
   readonly #targets = new Map<string, string>()
   readonly #plans = new WeakMap<Table, TablePlan>()
+  /** Labels whose renamed column was reported. */
+  readonly #reported = new Set<string>()
 
   constructor(choices: ValueChoices, tableName: (table: Table) => string) {
     this.#choices = choices
@@ -32,7 +34,8 @@ export class Catalog {
     return tables.map((table) => {
       const plan = this.#make(table)
       const { renamedId } = plan.shape
-      if (renamedId !== undefined) {
+      if (renamedId !== undefined && !this.#reported.has(table.label)) {
+        this.#reported.add(table.label)
         warn({
           code: 'column_renamed',
           message: `Column id of ${table.label} is not its key and was renamed to ${renamedId}`,
@@ -74,6 +77,6 @@ export class Catalog {
 function collision(table: Table, who: string, target: string): SyncError {
   return new SyncError('E_NAME_COLLISION', `Both ${who} would be written to the target table ${target}`, {
     table: table.label,
-    hint: 'Leave one of them out, or give it another name with the option `tableName`.',
+    hint: 'Leave one of them out, or give it another name with `tableName`.',
   })
 }

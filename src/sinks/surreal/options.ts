@@ -123,7 +123,7 @@ export function sinkConfig(options: SurrealSinkOptions): SinkConfig {
     rowBytesMax: http ? Math.min(rowBytesMax, defaults.httpBytesMax) : rowBytesMax,
     rowHint: http
       ? 'Connect with ws:// or wss://: SurrealDB takes no more than 4 MiB over HTTP.'
-      : 'Raise `maxRowBytes`, or leave the column out.',
+      : 'Leave the table out, or raise `maxRowBytes`.',
   }
   const limits = batchLimits[engineOf(address)]
   return {

@@ -100,7 +100,7 @@ function notEmpty({ target, table }: TablePlan): SyncError {
     `The target table ${target} holds records that this pipeline did not write`,
     {
       table: table.label,
-      hint: 'Empty it, or choose `existing` (--existing): replace deletes what the source does not have, keep leaves it.',
+      hint: 'Empty it, or choose `existing`: replace deletes what the source does not have, keep leaves it.',
     },
   )
 }

@@ -18,6 +18,13 @@ export async function selectExisting(db: Surreal, { namespace, database }: Datab
   await db.use({ namespace, database })
 }
 
+/** What is selected on a connection. */
+export async function findSelected(db: Surreal): Promise<Partial<DatabaseName>> {
+  const { results } = await ask(db, 'RETURN [session::ns(), session::db()];')
+  const [namespace, database] = [results.at(-1)].flat().map((name) => (typeof name === 'string' ? name : undefined))
+  return { namespace, database }
+}
+
 /** Users that may not know are users of something that is there. */
 async function isMissing(db: Surreal, text: string, kind: string, name: string): Promise<boolean> {
   const { results, failure } = await ask(db, text)

@@ -57,6 +57,23 @@ UPDATE $others SET token = $next RETURN NONE;
 UPSERT $state CONTENT { pipeline: $pipeline, token: $next, written_at: time::now() } RETURN VALUE token;
 COMMIT;`
 
+/** `THROW`n at the end of a rehearsal, so that nothing of it happens, with what was found out. */
+export const rehearsedText = 'surreal_sync: rehearsed, '
+
+export function rehearseDefinition(definition: string): string {
+  return `BEGIN;
+${definition}
+THROW '${rehearsedText}allowed';
+COMMIT;`
+}
+
+/** Without rights SurrealDB may refuse, or report success and write nothing. */
+export const rehearseWrite = `BEGIN;
+${defineTable(stateTable)}
+LET $written = (UPSERT type::record('${stateTable}', [$pipeline, 'rehearsal']) CONTENT { pipeline: $pipeline } RETURN VALUE pipeline);
+THROW '${rehearsedText}' + (IF $written == [$pipeline] { 'allowed' } ELSE { 'forbidden' });
+COMMIT;`
+
 /** The pipeline's own record: which target tables it owns. */
 export const readPipeline = 'SELECT * FROM ONLY $record;'
 export const writePipeline = `UPSERT $record CONTENT { pipeline: $pipeline, tables: $tables, written_at: time::now() }

@@ -16,6 +16,7 @@ import { Lane } from './lane.js'
 import { LanePool } from './lane-pool.js'
 import { type SinkConfig, type SurrealSinkOptions, sinkConfig } from './options.js'
 import { Ownership } from './ownership.js'
+import { isThere, rehearse } from './rehearsal.js'
 import { RowEncoder } from './row-encoder.js'
 import { removeAbsent, removeAll } from './sweep.js'
 import type { TablePlan } from './table-plan.js'
@@ -35,6 +36,7 @@ export type {
  */
 export class SurrealSink implements Sink {
   readonly name = 'surrealdb'
+  readonly address: string | undefined
   readonly limits: BatchLimits
   readonly inFlight: number
   readonly #config: SinkConfig
@@ -52,6 +54,7 @@ export class SurrealSink implements Sink {
   constructor(options: SurrealSinkOptions) {
     const config = sinkConfig(options)
     this.#config = config
+    this.address = config.address
     this.limits = config.limits
     this.inFlight = config.writers
     this.#catalog = new Catalog(config.choices, config.tableName)
@@ -84,17 +87,28 @@ export class SurrealSink implements Sink {
     await this.#pool.first.connection.open(context)
   }
 
+  async check(tables: readonly Table[], options: PrepareOptions): Promise<void> {
+    const { connection } = this.#pool.first
+    const pipeline = this.#opened()
+    const plans = this.#register(tables, options)
+    if (options.phase === 'full' && (await isThere(connection, this.#config, options))) {
+      const ownership = new Ownership(connection, pipeline)
+      await ownership.load(options)
+      await ownership.adopt(plans, this.#config.existing, options)
+    }
+    await rehearse(connection, this.#config, pipeline, options)
+  }
+
   async prepare(tables: readonly Table[], options: PrepareOptions): Promise<void> {
-    if (this.#pipeline === undefined) throw new Error('SurrealSink.prepare() was called before open()')
     const { lanes, first } = this.#pool
     const { connection } = first
-    if (!this.#choicesChecked) this.#checkChoices(tables, options)
-    const plans = this.#catalog.register(tables, this.#warn)
+    const pipeline = this.#opened()
+    const plans = this.#register(tables, options)
     await defineDatabases(connection, this.#config, options)
     await this.#findEncoding(options)
-    const ownership = new Ownership(connection, this.#pipeline)
+    const ownership = new Ownership(connection, pipeline)
     const known = await ownership.load(options)
-    if (!known && options.phase === 'incremental') this.#warnStateMissing(this.#pipeline)
+    if (!known && options.phase === 'incremental') this.#warnStateMissing(pipeline)
     if (options.phase === 'full') await ownership.adopt(plans, this.#config.existing, options)
     else await ownership.resume(plans, this.#config.existing, options)
     // Up to here a refusal leaves everything as it was.
@@ -121,6 +135,17 @@ export class SurrealSink implements Sink {
     this.#fallbacks.flush(this.#warn)
     this.#ownership = undefined
     await this.#pool.close()
+  }
+
+  /** The pipeline's id. */
+  #opened(): string {
+    if (this.#pipeline === undefined) throw new Error('SurrealSink was used before open()')
+    return this.#pipeline
+  }
+
+  #register(tables: readonly Table[], options: PrepareOptions): readonly TablePlan[] {
+    if (!this.#choicesChecked) this.#checkChoices(tables, options)
+    return this.#catalog.register(tables, this.#warn)
   }
 
   async #findEncoding(options: Abortable): Promise<void> {

@@ -97,7 +97,7 @@ export class CellSite {
     return new SyncError('E_VALUE', `Column ${this.column} of ${this.table} holds ${what}`, {
       table: this.table,
       column: this.column,
-      hint: 'Change the value at the source, or choose another form with the options of the sink.',
+      hint: 'Change the value at the source, or choose another form of it with `values`.',
     })
   }
 }

@@ -122,7 +122,7 @@ async function readMeta(
 function refuseForeign(changes: string, kind: string | null | undefined, columns: string | null | undefined): void {
   if (kind === 'rp' && columns?.split(',').includes('table_id')) return
   throw new SyncError('E_CONFIG', `${changes} was not made by this release, or is not an ordinary logged table`, {
-    hint: 'Remove the triggers, functions and the table of the other tool first, or choose another audit schema.',
+    hint: 'Remove the triggers, functions and the table of the other tool first, or choose another `auditSchema`.',
   })
 }
 

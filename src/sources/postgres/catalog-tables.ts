@@ -85,6 +85,12 @@ order by n.nspname collate "C", c.relname collate "C"`,
   }))
 }
 
+/** The names of all schemas. */
+export async function readSchemas(client: ClientBase): Promise<readonly string[]> {
+  const rows = await query(client, 'select n.nspname from pg_catalog.pg_namespace n', [])
+  return rows.map(([name]) => name ?? '')
+}
+
 /** What the current role may do, by oid. */
 export async function readRights(
   client: ClientBase,

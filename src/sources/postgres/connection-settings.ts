@@ -74,6 +74,12 @@ export function parseConnection(
   }
 }
 
+/** Where the settings lead to, for people: `postgresql://localhost:5432/myapp`. */
+export function describeAddress({ host, port, database = '' }: ConnectionSettings): string {
+  if (host.startsWith('/')) return `postgresql:///${database}?host=${host}&port=${port}`
+  return `postgresql://${isIP(host) === 6 ? `[${host}]` : host}:${port}/${database}`
+}
+
 function parseUrl(text: string): URL {
   if (!/^postgres(ql)?:\/\//i.test(text)) throw invalid('does not begin with postgresql://')
   try {

@@ -6,6 +6,7 @@ import { SyncError } from '../../core/errors.js'
 import type { Connections } from './connections.js'
 import type { AuditPosition } from './position.js'
 import type { AuditNames } from './schema.sql.js'
+import type { Session } from './session.js'
 
 /** How often a position is written while it moves. */
 const intervalMs = 1_000
@@ -53,9 +54,9 @@ export class Consumer {
   }
 
   /** What the tables were at the position that was recorded last, by oid. `undefined`: none was recorded. */
-  async structures(): Promise<AuditPosition['structures']> {
+  async structures(session: Session): Promise<AuditPosition['structures']> {
     const sql = `select c.structures::pg_catalog.text from ${this.#names.consumers} c where c.id = $1`
-    const [row] = await this.#connections.use((session) => session.rows('reading the position', sql, [this.#id]))
+    const [row] = await session.rows('reading the position', sql, [this.#id])
     const text = row?.[0]
     return text == null ? undefined : (JSON.parse(text) as AuditPosition['structures'])
   }

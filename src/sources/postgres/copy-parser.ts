@@ -187,7 +187,7 @@ export class CopyParser {
 
 function tooLarge(bytesMax: number): SyncError {
   return new SyncError('E_ROW_TOO_LARGE', `A row takes more than ${bytesMax} bytes`, {
-    hint: 'Raise `maxRowBytes`, or leave the table out.',
+    hint: 'Leave the table out, or raise `maxRowBytes`.',
   })
 }
 

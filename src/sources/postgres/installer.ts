@@ -83,7 +83,7 @@ export class Installer {
     this.#checkAudit(audit, role ?? '')
     if (superuser !== 't' && !(await this.#isWatching(session))) {
       throw new SyncError('E_RIGHTS', `The role ${role} may not create event triggers`, {
-        hint: 'Run the full sync once as a superuser, or leave out the option eventTrigger.',
+        hint: 'Run the full sync once as a superuser, or leave out `eventTrigger`.',
       })
     }
     const creates = audit.relation === undefined || wanting.some((state) => state.function !== 'right')

@@ -7,6 +7,7 @@ import {
   readIndexes,
   readRelations,
   readRights,
+  readSchemas,
   readStorage,
 } from './catalog-tables.js'
 import type { PostgresTable } from './postgres-table.js'
@@ -24,7 +25,15 @@ export interface Introspection {
   /** What the selection matches and cannot be replicated. Whoever named it should be refused, others warned. */
   readonly skipped: readonly SkippedTable[]
   /** The patterns in `tables` that match nothing at all. */
-  readonly unknown: readonly string[]
+  readonly unknown: readonly UnknownTable[]
+  /** The patterns in `schemas` that match nothing at all. */
+  readonly unknownSchemas: readonly string[]
+}
+
+/** A pattern of tables, and the schema that it names if that does not exist either. */
+export interface UnknownTable {
+  readonly pattern: string
+  readonly unknownSchema?: string
 }
 
 /** Our own tables, in whatever schema they are. */
@@ -50,7 +59,13 @@ export async function introspect(client: ClientBase, selection: TableSelection =
     if (skip === undefined) tables.push(table)
     else skipped.push(skip)
   }
-  return { tables, skipped, unknown: selector.unknown(relations) }
+  const schemas = await readSchemas(client)
+  return {
+    tables,
+    skipped,
+    unknown: selector.unknown(relations, schemas),
+    unknownSchemas: selector.unknownSchemas(schemas),
+  }
 }
 
 /** These tables as they are now, in no particular order; those that are gone or can no longer be replicated are missing. */
@@ -118,9 +133,19 @@ class Selector {
     return this.#tables?.some((pattern) => pattern.literal && this.#selects(pattern, relation)) ?? false
   }
 
-  unknown(relations: readonly CatalogRelation[]): string[] {
+  unknown(relations: readonly CatalogRelation[], schemas: readonly string[]): readonly UnknownTable[] {
     const patterns = this.#tables ?? []
-    return patterns.filter((pattern) => !relations.some((it) => this.#selects(pattern, it))).map(({ text }) => text)
+    return patterns
+      .filter((pattern) => !relations.some((it) => this.#selects(pattern, it)))
+      .map((pattern) => {
+        const known = schemas.some((schema) => pattern.matchesSchema(schema))
+        return { pattern: pattern.text, unknownSchema: known ? undefined : pattern.schema }
+      })
+  }
+
+  unknownSchemas(schemas: readonly string[]): readonly string[] {
+    const patterns = this.#schemas ?? []
+    return patterns.filter((pattern) => !schemas.some((name) => pattern.matchesName(name))).map(({ text }) => text)
   }
 
   #selects(pattern: TablePattern, { schema, name }: CatalogRelation): boolean {

@@ -50,12 +50,24 @@ export interface OpenReader {
 export async function openReader(after: AuditPosition, options: ReaderOptions): Promise<OpenReader> {
   const { connections, installer, names, warn, selection, parts = { tracker: GapTracker, lock } } = options
   connections.verify(undefined)
-  const { identity, audit, states } = await connections.use(async (session) => {
-    const verified = await verify(session, names, after)
-    return { ...verified, states: await installer.states(session, options.tables) }
-  })
-  const known = after.structures ?? (await recall(options))
-  const structure = new StructureWatch(connections, installer, followed(states, known, options), warn, selection)
+  const { identity, audit, known, followed, others } = await connections.use((session) =>
+    findFollowed(session, after, options),
+  )
+  for (const table of others) {
+    warn({
+      code: 'table_not_captured',
+      table: table.label,
+      message: `Changes of ${table.label} are not captured and are left out: it was not part of the last full sync with \`checkpoints\``,
+    })
+  }
+  if (known === undefined) {
+    warn({
+      code: 'structure_unknown',
+      message:
+        'Nothing is recorded of what the tables were at this position: if one was altered since in a way that fires no trigger, run a full sync',
+    })
+  }
+  const structure = new StructureWatch(connections, installer, followed, warn, selection)
   const progress = new Progress({
     tracker: new parts.tracker(after.highest, after.gaps),
     held: new HeldTables(),
@@ -66,20 +78,26 @@ export async function openReader(after: AuditPosition, options: ReaderOptions): 
   })
   // A new connection may lead elsewhere than the last one did: to a standby, or to what a failover made of it.
   connections.verify(async (session) => void (await verify(session, names, progress.state)))
-  await structure.look(known)
+  await structure.look(known ?? {})
   return { reader: new AuditReader({ connections, names, progress, structure, lock: parts.lock, warn }), progress }
 }
 
-/** What the tables were when this consumer read them last: a bare number does not tell. */
-async function recall({ consumer, warn }: ReaderOptions): Promise<Readonly<Record<string, string>>> {
-  const structures = await consumer.structures()
-  if (structures !== undefined) return structures
-  warn({
-    code: 'structure_unknown',
-    message:
-      'Nothing is recorded of what the tables were at this position: if one was altered since in a way that fires no trigger, run a full sync',
-  })
-  return {}
+/** Finds out whether changes can be read on after a position. Changes nothing. @throws SyncError as {@link openReader} */
+export async function checkReader(session: Session, after: AuditPosition, options: FollowOptions): Promise<void> {
+  await findFollowed(session, after, options)
+}
+
+type FollowOptions = Pick<ReaderOptions, 'consumer' | 'installer' | 'names' | 'tables' | 'selection'>
+
+async function findFollowed(
+  session: Session,
+  after: AuditPosition,
+  { consumer, installer, names, tables, selection }: FollowOptions,
+) {
+  const verified = await verify(session, names, after)
+  const known = after.structures ?? (await consumer.structures(session))
+  const states = await installer.states(session, tables)
+  return { ...verified, known, ...followed(states, known ?? {}, selection) }
 }
 
 async function verify(
@@ -101,8 +119,8 @@ async function verify(
 function followed(
   states: readonly CaptureState[],
   known: Readonly<Record<string, string>>,
-  { selection, warn }: ReaderOptions,
-): readonly PostgresTable[] {
+  selection: TableSelection | undefined,
+): { readonly followed: readonly PostgresTable[]; readonly others: readonly PostgresTable[] } {
   const labels = new Set(Object.values(known).flatMap((text) => parseRecord(text)?.label ?? []))
   const isKnown = ({ table }: CaptureState) => Object.hasOwn(known, String(table.oid))
   const tracked = states.filter((state) => isCapturing(state) || isKnown(state))
@@ -111,19 +129,12 @@ function followed(
   if (first !== undefined && (selection?.tables !== undefined || others.length === states.length)) {
     throw notCaptured(`Changes of ${first.table.label} are not captured`, first.table.label)
   }
-  for (const { table } of others) {
-    warn({
-      code: 'table_not_captured',
-      table: table.label,
-      message: `Changes of ${table.label} are not captured and are left out: it was not part of the last full sync with checkpoints`,
-    })
-  }
-  return tracked.map(({ table }) => table)
+  return { followed: tracked.map(({ table }) => table), others: others.map(({ table }) => table) }
 }
 
 function notCaptured(message: string, table?: string): SyncError {
   return new SyncError('E_TRIGGER_MISSING', message, {
     table,
-    hint: 'Run a full sync with checkpoints first: it installs the triggers.',
+    hint: 'Run a full sync with `checkpoints` first: it installs the triggers.',
   })
 }

@@ -31,6 +31,17 @@ export class TablePattern {
     return this.#parts.length === 2
   }
 
+  /** The pattern of the schema that it names, without quotes. */
+  get schema(): string | undefined {
+    if (!this.qualified) return undefined
+    return this.#parts[0]?.map((token) => (token === any ? '*' : token === one ? '?' : token)).join('')
+  }
+
+  /** Whether it may match a table in this schema. */
+  matchesSchema(schema: string): boolean {
+    return !this.qualified || glob(this.#parts[0] ?? [], schema)
+  }
+
   matches(schema: string, name: string): boolean {
     const [first = [], second] = this.#parts
     if (this.#parts.length > 2) return false

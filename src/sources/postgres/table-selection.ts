@@ -2,7 +2,7 @@
 import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
 import type { Table } from '../../core/schema.js'
-import { introspect, type TableSelection } from './introspect.js'
+import { introspect, type TableSelection, type UnknownTable } from './introspect.js'
 import type { PostgresTable } from './postgres-table.js'
 import type { Session } from './session.js'
 
@@ -16,18 +16,11 @@ export async function selectTables(
   selection: TableSelection,
   warn: (warning: SyncWarning) => void,
 ): Promise<readonly PostgresTable[]> {
-  const { tables, skipped, unknown } = await introspect(session.client, selection)
+  const { tables, skipped, unknown, unknownSchemas } = await introspect(session.client, selection)
+  const [schema] = unknownSchemas
+  if (schema !== undefined) throw unknownSchema(schema)
   const [missing] = unknown
-  if (missing !== undefined) {
-    throw new SyncError(
-      'E_UNKNOWN_TABLE',
-      `There is no table ${missing} in the database, or this role may not see it`,
-      {
-        table: missing,
-        hint: 'Check the spelling and the schema; names are case-sensitive.',
-      },
-    )
-  }
+  if (missing !== undefined) throw unknownTable(missing)
   for (const { label, code, message, hint, named } of skipped) {
     if (named) throw new SyncError(code, message, { table: label, hint })
     warn({ code: 'table_skipped', table: label, message: `${message}; it is left out` })
@@ -37,6 +30,21 @@ export async function selectTables(
   if (hidden !== undefined) throw new SyncError(hidden.code, hidden.message, { table: hidden.label, hint: hidden.hint })
   throw new SyncError('E_UNKNOWN_TABLE', 'There is no table to replicate in the database', {
     hint: 'Check the database name and which schemas and tables are selected.',
+  })
+}
+
+function unknownSchema(pattern: string): SyncError {
+  return new SyncError('E_UNKNOWN_TABLE', `The schema ${pattern} does not exist in the database`, {
+    hint: 'Check the spelling in `schemas`, and the name of the database; names are case-sensitive.',
+  })
+}
+
+function unknownTable({ pattern, unknownSchema }: UnknownTable): SyncError {
+  const why =
+    unknownSchema === undefined ? ', or this role may not see it' : `: the schema ${unknownSchema} does not exist`
+  return new SyncError('E_UNKNOWN_TABLE', `There is no table ${pattern} in the database${why}`, {
+    table: pattern,
+    hint: 'Check the spelling and the schema in `tables`; names are case-sensitive.',
   })
 }
 

@@ -15,13 +15,13 @@ import type {
 } from '../../core/source.js'
 import type { Json } from '../../core/value.js'
 import type { TriggerLevel } from './capture-function.js'
-import { type ConnectionSettings, parseConnection } from './connection-settings.js'
+import { type ConnectionSettings, describeAddress, parseConnection } from './connection-settings.js'
 import { Connections } from './connections.js'
 import { Consumer, isTolerable } from './consumers.js'
 import { currentPosition } from './current-position.js'
 import { readIdentity } from './identity.js'
 import { Installer } from './installer.js'
-import { openReader } from './open-reader.js'
+import { checkReader, openReader } from './open-reader.js'
 import { decode, encode, publicJson, publicText } from './position.js'
 import type { PostgresTable } from './postgres-table.js'
 import { type AuditConsumer, forgetConsumer, listConsumers, type PruneOptions, Pruner, prune } from './pruning.js'
@@ -83,6 +83,7 @@ export interface PostgresTriggerSourceOptions {
  */
 export class PostgresTriggerSource implements Source {
   readonly name = 'postgresql'
+  readonly address: string
   readonly #options: PostgresTriggerSourceOptions
   readonly #settings: ConnectionSettings
   readonly #auditSchema: string
@@ -93,6 +94,7 @@ export class PostgresTriggerSource implements Source {
   constructor(options: PostgresTriggerSourceOptions) {
     this.#options = options
     this.#settings = parseConnection(options.url, options)
+    this.address = describeAddress(this.#settings)
     this.#auditSchema = options.auditSchema ?? 'public'
     this.#names = auditNames(this.#auditSchema)
   }
@@ -118,14 +120,19 @@ export class PostgresTriggerSource implements Source {
     return open.tables
   }
 
-  async check(tables: readonly Table[], { captured }: CheckOptions): Promise<void> {
-    const { connections, installer } = this.#opened()
+  async check(given: readonly Table[], { captured, after }: CheckOptions): Promise<void> {
+    const { connections, consumer, installer } = this.#opened()
+    const tables = given.map(ownTable)
+    checkReading(tables)
     await connections.use((session) =>
       session.within('look', async () => {
-        checkReading(tables.map(ownTable))
-        if (!captured) return
-        await readIdentity(session)
-        await installer.check(session, tables.map(ownTable))
+        if (captured) {
+          await readIdentity(session)
+          await installer.check(session, tables)
+        }
+        if (after === undefined) return
+        const [names, selection] = [this.#names, this.#options]
+        await checkReader(session, decode(after), { consumer, installer, names, tables, selection })
       }),
     )
   }

@@ -1,0 +1,35 @@
+/** What the library says, in the words of the command line. */
+
+/** The flags by the options that they set. */
+const flags: { readonly [option: string]: string } = {
+  auditSchema: '--audit-schema',
+  batchSize: '--batch-size',
+  checkpoints: '--emit-checkpoints',
+  excludeTables: '--exclude-tables',
+  existing: '--existing',
+  from: '--incremental-from',
+  id: '--id',
+  password: '--surreal-password',
+  replay: '--replay',
+  schemas: '--schemas',
+  tables: '--tables',
+  until: '--incremental-to',
+  username: '--surreal-username',
+  values: '--value',
+}
+
+/** An option as the library writes it, perhaps with its value: `existing: 'keep'`. */
+const option = /`(\w+)(?:: '(\w+)')?`/g
+/** A last alternative that an option offers. */
+const alternative = /, or [^,.`]*`(\w+)`(?=\.?$)/
+
+/** Puts flags in place of options, and leaves out the alternative that no flag offers. */
+export function inFlags(text: string): string {
+  return text
+    .replace(alternative, (whole, name: string) => (Object.hasOwn(flags, name) ? whole : ''))
+    .replace(option, (whole, name: string, value: string | undefined) => {
+      const flag = Object.hasOwn(flags, name) ? flags[name] : undefined
+      if (flag === undefined) return whole
+      return value === undefined ? flag : `${flag} ${value}`
+    })
+}

@@ -1,0 +1,86 @@
+/** Sinks that apply a delta and its checkpoint together. */
+import { describe, expect, it } from 'vitest'
+import type { Row } from '../../src/core/batch.js'
+import { SyncEngine } from '../../src/engine/sync-engine.js'
+import { FailAfterWrite, faulty, MemorySink, Reject } from '../../src/testing/index.js'
+import {
+  copied,
+  events,
+  expectEqual,
+  fatal,
+  filled,
+  lost,
+  orders,
+  retry,
+  user,
+  users,
+} from '../support/engine-fixtures.js'
+
+describe('a sink that commits', () => {
+  it('I10: gets rows and checkpoint together, and needs no store', async () => {
+    const source = filled()
+    const sink = new MemorySink({ transactional: true })
+    await new SyncEngine({ source, sink }).run()
+    expect(await sink.load('default')).toMatchObject({ kind: 'incremental', position: 'memory:2' })
+    for (let id = 100; id < 125; id += 1) source.upsert(users.label, user(id))
+    const engine = new SyncEngine({ source, sink })
+    const positions: unknown[] = []
+    engine.on('checkpoint', ({ text }) => positions.push([text, sink.rows(users.label).length]))
+    const result = await engine.run()
+    expect(result.phase).toBe('incremental')
+    expect(positions).toEqual([
+      ['memory:12', 30],
+      ['memory:22', 40],
+      ['memory:27', 45],
+    ])
+    expect(result.tables.get(users.label)).toEqual({ rows: 0, changes: 25 })
+    expectEqual(sink, source)
+  })
+
+  it('I10: that fails has applied nothing, and nothing is counted', async () => {
+    const { source, sink, checkpoints } = await copied({ transactional: true })
+    source.upsert(users.label, user(60))
+    const broken = faulty(source, { batches: [undefined, new Reject(fatal)] })
+    const engine = new SyncEngine({ source: broken, sink, checkpoints })
+    const log = events(engine)
+    await expect(engine.run()).rejects.toBe(fatal)
+    expect(log.map(([name]) => name)).toEqual(['phase'])
+    expect(sink.rows(users.label)).toHaveLength(20)
+    expect(await sink.load('default')).toMatchObject({ position: 'memory:2' })
+  })
+
+  it('I10: whose answer is lost ends with the same rows', async () => {
+    const { source, sink, checkpoints } = await copied({ transactional: true })
+    source.upsert(users.label, user(60))
+    source.delete(users.label, user(1))
+    const flaky = faulty(sink, { commit: [new FailAfterWrite(lost), new Reject(lost)] })
+    const engine = new SyncEngine({ source, sink: flaky, checkpoints, retry })
+    const log = events(engine)
+    await engine.run()
+    expectEqual(sink, source)
+    expect(log.map(([name]) => name)).toEqual(['phase', 'retry', 'retry', 'batch', 'batch', 'checkpoint', 'caughtUp'])
+  })
+
+  it('is followed by a store apart, so that a restart does not ask for changes that are forgotten', async () => {
+    const { source, sink, checkpoints } = await copied({ transactional: true })
+    source.upsert(users.label, user(60))
+    await new SyncEngine({ source, sink, checkpoints }).run()
+    expect(source.acknowledged).toBe('memory:3')
+    expect(await checkpoints.load('default')).toMatchObject({ resumeAfter: 'memory:3' })
+    await new SyncEngine({ source, sink, checkpoints }).run()
+    expectEqual(sink, source)
+  })
+
+  it('gets transformed rows, and barriers as they are', async () => {
+    const { source, sink, checkpoints } = await copied({ transactional: true })
+    source.commit(
+      { op: 'truncate', table: orders.label },
+      { op: 'upsert', table: users.label, rows: [user(1), user(2)] },
+    )
+    const transforms = [(rows: readonly Row[]) => rows.map((row) => (row.id === 2 ? null : { ...row, name: 'x' }))]
+    await new SyncEngine({ source, sink, checkpoints, transforms }).run()
+    expect(sink.operations.slice(-3).map(({ op }) => op)).toEqual(['truncate', 'upsert', 'delete'])
+    expect(sink.rows(users.label).slice(0, 2)).toEqual([user(0), user(1, 'x')])
+    expect(sink.rows(orders.label)).toEqual([])
+  })
+})
