@@ -25,11 +25,7 @@ const values = [
   ['geometry', pointZ, "{ coordinates: [1f, 2f, 3f], type: 'Point' }"],
   ['geometry', `01010000A0E6100000${pointZ.slice(10)}`, "{ coordinates: [1f, 2f, 3f], srid: 4326, type: 'Point' }"],
   ['geometry', '010700000000000000', "{ geometries: [], type: 'GeometryCollection' }"],
-  [
-    'geometry',
-    `010700000001000000${point}`,
-    "{ type: 'GeometryCollection', geometries: [(1, 2)] }",
-  ],
+  ['geometry', `010700000001000000${point}`, "{ type: 'GeometryCollection', geometries: [(1, 2)] }"],
   ['geometry', '016300000000', "{ ewkb: '016300000000' }"],
   ['geography', point, '(1, 2)'],
   ['vector', '000200003F8000004048F5C3', '[1f, 3.14f]'],
@@ -173,10 +169,13 @@ describe('with the extensions themselves', () => {
     await replica.full()
     await client.query('insert into t select 2, v, h, s from t')
     await replica.catchUp()
-    expect(await replica.printed('SELECT VALUE [v, h, s] FROM t GROUP BY v')).toContain('[1f, -2.5f, 3.14f]')
+    expect(await replica.printed('SELECT VALUE v FROM t')).toBe('[[1f, -2.5f, 3.14f], [1f, -2.5f, 3.14f]]')
     const { rows } = await client.query<{ h: string }>('select h::text as h from t')
-    const [[record]] = await replica.db.query<[{ h: number[]; s: unknown }[]]>('SELECT h, s FROM t')
-    expect(record?.h).toEqual(JSON.parse(rows[0]?.h ?? ''))
-    expect(record?.s).toEqual({ dimensions: 5, indices: [1, 4], values: [1.5, -2] })
+    const [records] = await replica.db.query<[unknown[]]>('SELECT h, s FROM t')
+    const record = {
+      h: JSON.parse(rows[0]?.h ?? ''),
+      s: { dimensions: 5, indices: [1, 4], values: [1.5, -2] },
+    }
+    expect(records).toEqual([record, record])
   })
 })

@@ -109,7 +109,8 @@ function timestamp(random: Random): string {
 
 function interval(random: Random): string {
   const part = (max: number) => (random() < 0.4 ? 0 : integer(random, -max, max))
-  return `${part(2_000_000)} months ${part(2_000_000)} days ${part(2 ** 52)} microseconds`
+  const clock = `${sign(random)}${Math.abs(part(1_200_000))}:${two(integer(random, 0, 59))}:${two(integer(random, 0, 59))}`
+  return `${part(2_000_000)} months ${part(2_000_000)} days ${random() < 0.4 ? '' : `${clock}.${digits(random, 6)}`}`
 }
 
 function range(random: Random, bound: (random: Random) => string, order: (a: string, b: string) => number): string {
