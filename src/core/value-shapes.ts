@@ -22,7 +22,7 @@ export function rangeOf(value: Value): RangeValue | undefined {
 export function isShape(value: Value): value is Shape {
   if (!isObject(value)) return false
   const { kind, coordinates } = value
-  if (kind === 'other') return isObject(value.value ?? null)
+  if (kind === 'other' || kind === 'geojson') return isObject(value.value ?? null)
   if (kind !== 'point' && kind !== 'line' && kind !== 'polygon') return false
   return Array.isArray(coordinates) && coordinates.length % 2 === 0 && coordinates.every((it) => typeof it === 'number')
 }

@@ -82,7 +82,12 @@ export type RangeBound = 'inclusive' | 'exclusive' | 'unbounded'
 /** Shapes on a plane. Coordinates are `x, y` pairs, flat: `[x1, y1, x2, y2]`. */
 export type Shape =
   | { readonly kind: 'point' | 'line' | 'polygon'; readonly coordinates: readonly number[] }
-  /** A shape that the three above cannot hold, as named numbers. */
+  /**
+   * As GeoJSON (RFC 7946) has it, `{ type: 'Point', coordinates: [1, 2] }`, and beyond: more coordinates, kinds that GeoJSON does
+   * not have, and the number of the reference system as `srid`.
+   */
+  | { readonly kind: 'geojson'; readonly value: { readonly [name: string]: Value } }
+  /** A shape that none of the above can hold, as named numbers. */
   | { readonly kind: 'other'; readonly value: { readonly [name: string]: Value } }
 
 /**

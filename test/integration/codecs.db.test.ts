@@ -109,6 +109,14 @@ function stampText(value: string, zone: string): string {
   return `${shown}-${match?.[2]}${time === '' ? '' : ` ${time}${zone}`}${year <= 0 ? ' BC' : ''}`
 }
 
+/** Microseconds as `-12:34:56.789012`. */
+function clockText(micros: bigint): string {
+  const size = micros < 0n ? -micros : micros
+  const seconds = size / 1_000_000n
+  const fraction = String(size % 1_000_000n).padStart(6, '0')
+  return `${micros < 0n ? '-' : ''}${seconds / 3600n}:${(seconds / 60n) % 60n}:${seconds % 60n}.${fraction}`
+}
+
 const same = (value: string): string => value
 
 describe('the codecs of scalars', () => {
@@ -324,8 +332,10 @@ describe('the codecs of scalars', () => {
       '300:00:00',
       '178000000 years',
       '-178000000 years -2147483648 days',
-      '2562047788:00:54.775807',
+      '2147483647:59:59.999999',
     ]
+    // Before that a part of an interval's text had 32 bits.
+    if (version >= 150_000) literals.push('2562047788:00:54.775807')
     if (version >= 170_000) literals.push('infinity', '-infinity')
     compare(await read('interval', literals), same)
     await client.query(`set intervalstyle = postgres`)
@@ -589,7 +599,7 @@ describe('the codecs on random values', () => {
     compare(
       await read(
         'interval',
-        intervals.map(([months, days, micros]) => `${months} mons ${days} days ${micros} microseconds`),
+        intervals.map(([months, days, micros]) => `${months} mons ${days} days ${clockText(micros)}`),
       ),
       same,
     )

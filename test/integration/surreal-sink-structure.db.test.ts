@@ -211,10 +211,12 @@ describe('rows of every size', () => {
       '[[29000, 29000], [29000, 29000]]',
     )
     await client.query(`insert into texts select 1, repeat('x', 40000000)`)
-    await expect(replica.catchUp()).rejects.toMatchObject({
+    const refusal = {
       code: 'E_ROW_TOO_LARGE',
-      message: 'A row of public.texts takes more than 33554432 bytes',
-      details: { table: 'public.texts', hint: expect.stringContaining('maxRowBytes') },
-    })
+      message: 'A row of public.texts takes more than 33554432 bytes: column v alone has 40000000',
+      details: { table: 'public.texts', column: 'v', hint: expect.stringContaining('maxRowBytes') },
+    }
+    await expect(replica.catchUp()).rejects.toMatchObject(refusal)
+    await expect(replica.full()).rejects.toMatchObject(refusal)
   })
 })

@@ -95,6 +95,8 @@ const awkwardTimes = [
   '12345-06-07 08:09:10.000001',
   '1969-12-31 23:59:59.999999',
   '1970-01-01 00:00:00',
+  // A leap second is the first second of the next minute.
+  '2016-12-31 23:59:60',
 ]
 const awkwardJson = [
   'null',
@@ -187,6 +189,9 @@ const values = {
       '1e130',
       '123456789012345678901234567890.5',
       '1.0000000000000000000000000000000000',
+      '123456789012345678901234567890123456789012345678901234567890',
+      '-0.123456789012345678901234567890123456789012345678901234567890',
+      '999999999999999999999999999999.999999999999999999999999999999',
     ],
     random: numeric,
   },
@@ -213,6 +218,7 @@ const values = {
       '2024-01-01',
       '\u0001\u001f\u007f',
       'shop:1',
+      '𝕳𝖊𝖑𝖑𝖔 🎉👩‍🚀 𠜎',
     ],
     random: text,
   },
@@ -240,9 +246,9 @@ const values = {
     ],
     random: date,
   },
-  time: { awkward: ['00:00:00', '24:00:00', '23:59:59.999999'], random: time },
+  time: { awkward: ['00:00:00', '24:00:00', '23:59:59.999999', '23:59:60', '12:00:60'], random: time },
   timetz: {
-    awkward: ['00:00:00+00', '24:00:00-15:59', '12:00:00.5+05:30', '01:02:03+01:02:03'],
+    awkward: ['00:00:00+00', '24:00:00-15:59', '12:00:00.5+05:30', '01:02:03+01:02:03', '23:59:60+00'],
     random: (random) => `${time(random)}${pick(random, ['+00', '+02', '-09:30'])}`,
   },
   timestamp: { awkward: awkwardTimes, random: timestamp },
@@ -263,6 +269,9 @@ const values = {
       '-00:00:00.000001',
       '999 days 23:59:59.999999',
       '178000000 years',
+      '-178000000 years -2147483648 days',
+      '1 mon -1 day 00:00:01',
+      '-1 mon 1 day -00:00:00.000001',
     ],
     random: interval,
   },
@@ -330,6 +339,11 @@ export function generatorOf(type: TypeName): (random: Random, index: number) => 
     const chosen = awkward[random() < 0.1 ? integer(random, 0, awkward.length - 1) : index]
     return chosen ?? generate(random)
   }
+}
+
+/** How many awkward values a type has. */
+export function awkwardCount(type: TypeName): number {
+  return values[type].awkward.length
 }
 
 /** An array's input form of elements in theirs. */

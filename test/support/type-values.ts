@@ -1,5 +1,14 @@
 /** Random values of every kind over the whole range of their types, for the test that compares both phases with PostgreSQL. */
-import { arrayText, generatorOf, integer, pick, type Random, type TypeName, typeNames } from './shapes-values.js'
+import {
+  arrayText,
+  awkwardCount,
+  generatorOf,
+  integer,
+  pick,
+  type Random,
+  type TypeName,
+  typeNames,
+} from './shapes-values.js'
 
 type Generate = (random: Random, index: number) => string | null
 
@@ -8,6 +17,8 @@ export interface TypedColumn {
   readonly name: string
   readonly type: string
   readonly generate: Generate
+  /** How many values come first that PostgreSQL must not refuse. */
+  readonly awkward?: number
 }
 
 /** What the columns need. */
@@ -56,6 +67,7 @@ const keyTypes = [
   'tsvector',
 ] as const satisfies readonly TypeName[]
 
+const nullShare = 0.1
 const years = { first: -4712, timestampLast: 294_275, dateLast: 5_874_896 }
 const two = (value: number) => String(value).padStart(2, '0')
 const digits = (random: Random, count: number) => Array.from({ length: count }, () => integer(random, 0, 9)).join('')
@@ -103,13 +115,14 @@ function day(random: Random, last: number): readonly [text: string, era: string]
 
 function timestamp(random: Random): string {
   const [date, era] = day(random, years.timestampLast)
-  const clock = `${two(integer(random, 0, 23))}:${two(integer(random, 0, 59))}:${two(integer(random, 0, 60))}`
+  const clock = `${two(integer(random, 0, 23))}:${two(integer(random, 0, 59))}:${two(integer(random, 0, 59))}`
   return `${date} ${clock}.${digits(random, 6)}${era}`
 }
 
 function interval(random: Random): string {
   const part = (max: number) => (random() < 0.4 ? 0 : integer(random, -max, max))
-  return `${part(2_000_000)} months ${part(2_000_000)} days ${part(2 ** 52)} microseconds`
+  const clock = `${sign(random)}${Math.abs(part(1_200_000))}:${two(integer(random, 0, 59))}:${two(integer(random, 0, 59))}`
+  return `${part(2_000_000)} months ${part(2_000_000)} days ${random() < 0.4 ? '' : `${clock}.${digits(random, 6)}`}`
 }
 
 function range(random: Random, bound: (random: Random) => string, order: (a: string, b: string) => number): string {
@@ -148,19 +161,32 @@ const wild: { readonly [type in TypeName]?: (random: Random) => string } = {
   polygon: (random) => `(${points(random, integer(random, 1, 5))})`,
 }
 
+/** The awkward values first, then all kinds. */
 function scalar(type: TypeName): Generate {
   const usual = generatorOf(type)
   const other = wild[type]
-  return (random, index) => (other === undefined || random() < 0.5 ? usual(random, index) : other(random))
+  const first = awkwardCount(type)
+  return (random, index) =>
+    other === undefined || index < first || random() < 0.5 ? usual(random, index) : other(random)
 }
 
-const nulls = (generate: Generate, share = 0.1): Generate => {
-  return (random, index) => (random() < share ? null : generate(random, index))
+/** @param first How many values are not to be replaced. */
+const nulls = (generate: Generate, first = 0): Generate => {
+  return (random, index) => (index >= first && random() < nullShare ? null : generate(random, index))
 }
+
+/** Empty, flat, with a lower bound other than 1, and of two and three dimensions: all with NULLs. */
+const awkwardArrays = 5
 
 /** Up to three dimensions, with NULLs, and with lower bounds other than 1. */
 function arrayOf(generate: Generate): Generate {
+  const awkward = (random: Random, index: number) => {
+    const cells = Array.from({ length: 3 }, (_, cell) => (cell === 1 ? null : generate(random, index + cell)))
+    const row = arrayText(cells)
+    return ['{}', row, `[5:7]=${row}`, `{${row},${row}}`, `{{${row}},{${row}}}`][index] ?? row
+  }
   return (random, index) => {
+    if (index < awkwardArrays) return awkward(random, index)
     const [x, y, z] = [integer(random, 0, 4), integer(random, 1, 2), integer(random, 1, 3)]
     const row = () =>
       arrayText(Array.from({ length: x }, () => nulls(generate)(random, index + integer(random, 0, 30))))
@@ -210,12 +236,24 @@ const unlisted: readonly TypeName[] = ['box']
 
 /** A column of every type and of its arrays. */
 export const valueColumns: readonly TypedColumn[] = [
-  ...typeNames.map((type) => ({ name: columnName(type), type, generate: nulls(scalar(type)) })),
+  ...typeNames.map((type) => ({
+    name: columnName(type),
+    type,
+    generate: nulls(scalar(type), awkwardCount(type)),
+    awkward: awkwardCount(type),
+  })),
   ...typeNames
     .filter((type) => !unlisted.includes(type))
-    .map((type) => ({ name: `${columnName(type)}_list`, type: `${type}[]`, generate: nulls(arrayOf(scalar(type))) })),
-  ...others.map((column) => ({ ...column, generate: nulls(column.generate) })),
+    .map((type) => ({
+      name: `${columnName(type)}_list`,
+      type: `${type}[]`,
+      generate: nulls(arrayOf(scalar(type)), awkwardArrays),
+    })),
+  ...others.map((column) => ({ ...column, generate: nulls(column.generate, awkwardArrays) })),
 ]
+
+/** So many rows have every awkward value of every type. */
+export const awkwardRows = Math.max(...typeNames.map(awkwardCount))
 
 /** Columns that can be the only one of a key. */
 export const keyColumns: readonly TypedColumn[] = [

@@ -1,6 +1,7 @@
 /** Shapes on a plane as SurrealDB geometries, or as objects where a geometry cannot hold them. */
 import { Decimal, type Shape, type Value } from '../../core/value.js'
 import { type CborBuffer, cbor } from './cbor-buffer.js'
+import { putGeoJson } from './cbor-geojson.js'
 import { putBigInteger } from './cbor-number.js'
 import type { CellSite, ValueForms } from './types.js'
 
@@ -17,6 +18,14 @@ const lengthMin = { point: 2, line: 4, polygon: 6 } as const
 export function putShape(buffer: CborBuffer, shape: Shape, form: ValueForms['geometry'], site: CellSite): void {
   if (shape.kind === 'other') {
     putPlain(buffer, shape.value)
+    return
+  }
+  if (shape.kind === 'geojson') {
+    if (form === 'geometry') {
+      if (putGeoJson(buffer, shape.value)) return
+      site.count('geometry')
+    }
+    putMembers(buffer, shape.value)
     return
   }
   const { kind, coordinates } = shape
@@ -58,6 +67,18 @@ function putObject(buffer: CborBuffer, kind: keyof typeof lengthMin, coordinates
   }
 }
 
+/** GeoJSON as an object: what is no coordinate is no float. */
+function putMembers(buffer: CborBuffer, value: { readonly [name: string]: Value }): void {
+  const names = Object.keys(value)
+  buffer.putHead(cbor.map, names.length)
+  for (const name of names) {
+    const member = value[name] ?? null
+    buffer.putText(name)
+    if (name === 'srid' && typeof member === 'number') buffer.putInteger(member)
+    else putPlain(buffer, member)
+  }
+}
+
 /** A value without a type: every number is a float. */
 function putPlain(buffer: CborBuffer, value: Value): void {
   if (value === null) buffer.putByte(cbor.null)
@@ -82,4 +103,12 @@ function putPlain(buffer: CborBuffer, value: Value): void {
 
 function isArray(value: readonly Value[] | { readonly [name: string]: Value }): value is readonly Value[] {
   return Array.isArray(value)
+}
+
+/** One text for each shape, for record ids: SurrealDB 3.0 does not read every number in them back. */
+export function shapeText(shape: Shape): string {
+  return JSON.stringify('value' in shape ? shape.value : shape.coordinates, (_, part: unknown) => {
+    if (typeof part !== 'number' || (Number.isFinite(part) && !Object.is(part, -0))) return part
+    return Object.is(part, -0) ? '-0' : String(part)
+  })
 }

@@ -6,7 +6,7 @@ import type { Json, RangeBound, Shape, ValueWriter } from '../../core/value.js'
 import { CborBuffer, cbor } from './cbor-buffer.js'
 import { putJson } from './cbor-json.js'
 import { isInt64, putBigInteger, putDecimal } from './cbor-number.js'
-import { putShape } from './cbor-shape.js'
+import { putShape, shapeText } from './cbor-shape.js'
 import { isKeyDecimal, isKeySecond, keyNumber } from './key-forms.js'
 import { CellSite, type ValueForms } from './types.js'
 
@@ -199,7 +199,8 @@ export class CborWriter extends CborBuffer implements ValueWriter {
   }
 
   geometry(shape: Shape): void {
-    putShape(this, shape, this.site.forms.geometry, this.site)
+    if (this.keyed) this.putText(shapeText(shape))
+    else putShape(this, shape, this.site.forms.geometry, this.site)
     this.#end()
   }
 

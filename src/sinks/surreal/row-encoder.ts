@@ -119,10 +119,28 @@ export class RowEncoder {
     const { rowBytesMax, rowHint } = this.#limits
     if (byteCount <= rowBytesMax) return
     const { label } = this.#plan.table
-    throw new SyncError('E_ROW_TOO_LARGE', `A row of ${label} takes ${byteCount} bytes, more than ${rowBytesMax}`, {
+    const { column, size } = this.#largestColumn()
+    const part = column === undefined ? '' : `: column ${column} alone takes ${size}`
+    const message = `A row of ${label} takes ${byteCount} bytes, more than ${rowBytesMax}${part}`
+    throw new SyncError('E_ROW_TOO_LARGE', message, {
       table: label,
+      ...(column !== undefined && { column }),
       hint: rowHint,
     })
+  }
+
+  /** Writes the row's cells once more, one over the other: they go nowhere. */
+  #largestColumn(): { readonly column?: string; readonly size: number } {
+    const writer = this.#writer
+    let largest: { column?: string; size: number } = { size: 0 }
+    for (const { index, site } of this.#deleting ? this.#layout.key : this.#layout.fields) {
+      if (this.#cursor.has?.(index) === false) continue
+      writer.position = 0
+      writer.site = site
+      this.#cursor.write(index, writer)
+      if (writer.position > largest.size) largest = { column: site.column, size: writer.position }
+    }
+    return largest
   }
 }
 

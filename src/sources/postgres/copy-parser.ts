@@ -10,6 +10,8 @@ export interface ChunkLimits {
   readonly rowsMax: number
   /** A larger row is refused. */
   readonly rowBytesMax?: number
+  /** The names of the columns, for the refusal. */
+  readonly columnNames?: readonly string[]
 }
 
 const signature = Uint8Array.of(0x50, 0x47, 0x43, 0x4f, 0x50, 0x59, 0x0a, 0xff, 0x0d, 0x0a, 0x00)
@@ -118,7 +120,7 @@ export class CopyParser {
       const size = view.getInt32(position)
       if (size < -1) throw malformed('a cell has a negative length')
       const next = position + 4 + (size < 0 ? 0 : size)
-      if (next - this.#rowStart > this.#rowBytesMax) throw tooLarge(this.#rowBytesMax)
+      if (next - this.#rowStart > this.#rowBytesMax) throw this.#tooLarge(column)
       if (next > length) break
       starts[base + column] = size < 0 ? -1 : position + 4
       position = next
@@ -129,6 +131,23 @@ export class CopyParser {
     if (column < columnCount) return false
     this.#endRow()
     return true
+  }
+
+  /** Names the largest of the row's columns, up to the one that was too much. */
+  #tooLarge(last: number): SyncError {
+    let position = this.#rowStart + 2
+    let largest = { column: 0, size: -1 }
+    for (let column = 0; column <= last; column += 1) {
+      const size = this.#view.getInt32(position)
+      if (size > largest.size) largest = { column, size }
+      position += 4 + Math.max(size, 0)
+    }
+    const column = this.#limits.columnNames?.[largest.column]
+    const part = column === undefined ? '' : `: column ${column} alone has ${largest.size}`
+    return new SyncError('E_ROW_TOO_LARGE', `A row takes more than ${this.#rowBytesMax} bytes${part}`, {
+      ...(column !== undefined && { column }),
+      hint: 'Leave the table out, or raise `maxRowBytes`.',
+    })
   }
 
   #readColumnCount(): boolean {
@@ -183,12 +202,6 @@ export class CopyParser {
     this.#rowStart -= end
     this.#rowCount = 0
   }
-}
-
-function tooLarge(bytesMax: number): SyncError {
-  return new SyncError('E_ROW_TOO_LARGE', `A row takes more than ${bytesMax} bytes`, {
-    hint: 'Leave the table out, or raise `maxRowBytes`.',
-  })
 }
 
 function malformed(what: string): SyncError {

@@ -14,6 +14,8 @@ export interface CopyOptions extends BatchLimits {
    * @defaultValue 8
    */
   readonly chunksMax?: number
+  /** The names of the columns, for the refusal of a row that is too large. */
+  readonly columnNames?: readonly string[]
 }
 
 /**

@@ -63,8 +63,9 @@ async function* copyKeys(
   columns: readonly PostgresColumn[],
   options: CopyOptions,
 ): AsyncGenerator<CopyRows> {
+  const columnNames = [...table.key, ...columns].map(({ name }) => name)
   try {
-    yield* session.copy(rereadSql(table, keys, columns), options)
+    yield* session.copy(rereadSql(table, keys, columns), { ...options, columnNames })
   } catch (error) {
     options.signal?.throwIfAborted()
     throw sourceError(error, `reading changed rows of ${table.label}`, { table: table.label })

@@ -149,8 +149,10 @@ async function* readPages(session: Session, chunk: PageChunk, options: CopyOptio
   const ranges = [...(from === 0 ? [] : [`ctid >= '(${from},0)'`]), ...(to === undefined ? [] : [`ctid < '(${to},0)'`])]
   const where = ranges.length === 0 ? '' : ` where ${ranges.join(' and ')}`
   const sql = `copy (select ${list} from ${table.only ? 'only ' : ''}${table.relation} t${where}) to stdout (format binary)`
+  const columnNames = table.columns.map(({ name }) => name)
   try {
-    for await (const rows of session.copy(sql, options)) yield new CopyBatch('upsert', table, table.columns, rows)
+    for await (const rows of session.copy(sql, { ...options, columnNames }))
+      yield new CopyBatch('upsert', table, table.columns, rows)
   } catch (error) {
     options.signal?.throwIfAborted()
     throw sourceError(error, `reading ${table.label}`, { table: table.label })

@@ -4,6 +4,7 @@ import { bitCodec, lsnCodec, tidCodec, xid8Codec, xidCodec } from './bits.js'
 import type { Codec } from './codec.js'
 import { hstoreCodec } from './composite.js'
 import { dateCodec, timeCodec, timestampCodec, timetzCodec } from './datetime.js'
+import { ewkbCodec } from './ewkb.js'
 import { float4Codec } from './float4.js'
 import { boxCodec, circleCodec, lineCodec, lsegCodec, pathCodec, pointCodec, polygonCodec } from './geometry.js'
 import { intervalCodec } from './interval.js'
@@ -92,6 +93,8 @@ export const extensionTypes: ReadonlyMap<string, WireType> = new Map([
   ['ltree_send ltree', wireType(string, versionedTextCodec, false)],
   ['lquery_send lquery', wireType(string, versionedTextCodec, false)],
   ['ltxtq_send ltxtquery', wireType(string, versionedTextCodec, false)],
+  ['geometry_send geometry', wireType(geometry, ewkbCodec, false)],
+  ['geography_send geography', wireType(geometry, ewkbCodec, false)],
   ['vector_send vector', wireType(floats, vectorCodec, false)],
   ['halfvec_send halfvec', wireType(floats, halfvecCodec, false)],
   ['sparsevec_send sparsevec', wireType(sparse, sparsevecCodec, false)],
