@@ -23,7 +23,12 @@ beforeEach(async () => {
     create table parts_2 partition of parts for values from (100) to (200);
     insert into parts select i, 'p' || i from generate_series(95, 104) i;
     create table loose (id int primary key, v text);
-    insert into loose values (205, 'loose')`)
+    insert into loose values (205, 'loose');
+    create type mood as enum ('sad', 'ok'); create domain feeling as mood; create type pair as (a mood, b int);
+    create table moods (id int primary key, v mood); insert into moods values (1, 'sad'), (2, 'ok');
+    create table lists (id int primary key, v mood[]); insert into lists values (1, '{sad,ok}');
+    create table feelings (id int primary key, v feeling[]); insert into feelings values (1, '{sad}');
+    create table pairs (id int primary key, v pair); insert into pairs values (1, '(sad,1)')`)
   replica = new Replica({ url })
 })
 
@@ -103,6 +108,18 @@ const changes: readonly (readonly [what: string, sql: string, relation: string, 
     'accounts',
     'table_replaced',
   ],
+  ...['moods', 'lists', 'feelings', 'pairs'].map(
+    (table) =>
+      [
+        `RENAME VALUE of an enum, ${table}`,
+        `alter type mood rename value 'sad' to 'blue'`,
+        table,
+        'table_replaced',
+      ] as const,
+  ),
+  ['ADD VALUE to an enum', `alter type mood add value 'angry' before 'sad'`, 'moods', undefined],
+  ['RENAME ATTRIBUTE', `alter type pair rename attribute b to c`, 'pairs', 'table_replaced'],
+  ['ADD ATTRIBUTE', `alter type pair add attribute c int`, 'pairs', 'table_replaced'],
   ['RENAME of a schema', `alter schema sales rename to shop`, 'shop.stock', 'table_renamed'],
 ]
 

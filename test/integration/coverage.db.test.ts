@@ -1,4 +1,4 @@
-/** Every way to change rows, each captured by row triggers. One schema for each, all in one database. */
+/** Every way to change rows, each captured at both levels of triggers. One schema for each, all in one database. */
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createDatabase, type TestDatabase } from '../support/database.js'
@@ -335,27 +335,28 @@ const cells: Readonly<Record<string, Cell>> = {
   },
 }
 
-let database: TestDatabase
-let client: pg.Client
-let replica: Replica
 const names = Object.keys(cells)
 const schemaOf = (name: string) => `cell_${names.indexOf(name)}`
 
-beforeAll(async () => {
-  database = await createDatabase()
-  client = await database.client()
-  for (const [name, { setup }] of Object.entries(cells)) {
-    await client.query(`create schema ${schemaOf(name)}; set search_path = ${schemaOf(name)}; ${setup}`)
-  }
-  replica = new Replica({ url: database.url })
-  await replica.full()
-}, 120_000)
+describe.each(['row', 'statement'] as const)('capture by %s triggers', (triggerLevel) => {
+  let database: TestDatabase
+  let client: pg.Client
+  let replica: Replica
 
-afterAll(async () => {
-  await database[Symbol.asyncDispose]()
-})
+  beforeAll(async () => {
+    database = await createDatabase()
+    client = await database.client()
+    for (const [name, { setup }] of Object.entries(cells)) {
+      await client.query(`create schema ${schemaOf(name)}; set search_path = ${schemaOf(name)}; ${setup}`)
+    }
+    replica = new Replica({ url: database.url, triggerLevel })
+    await replica.full()
+  }, 120_000)
 
-describe('capture by row triggers', () => {
+  afterAll(async () => {
+    await database[Symbol.asyncDispose]()
+  })
+
   it.for(names)('%s', async (name, { skip }) => {
     const { rows } = await client.query<{ readonly version: number }>(
       `select current_setting('server_version_num')::int as version`,
@@ -369,13 +370,13 @@ describe('capture by row triggers', () => {
     const after = await expectFresh(replica, { url: database.url, tables })
     expect([...after], 'the statements changed something').not.toEqual([...before])
   })
-})
 
-/** What the replica held before. */
-function contentOf(tables: readonly string[]): readonly (readonly [string, unknown])[] {
-  const [schema] = (tables[0] ?? '').split('.')
-  const labels = new Set(
-    replica.sink.operations.map(({ table }) => table).filter((label) => label.startsWith(`${schema}.`)),
-  )
-  return [...labels].map((label) => [label, replica.sink.rows(label)])
-}
+  /** What the replica held before. */
+  function contentOf(tables: readonly string[]): readonly (readonly [string, unknown])[] {
+    const [schema] = (tables[0] ?? '').split('.')
+    const labels = new Set(
+      replica.sink.operations.map(({ table }) => table).filter((label) => label.startsWith(`${schema}.`)),
+    )
+    return [...labels].map((label) => [label, replica.sink.rows(label)])
+  }
+})

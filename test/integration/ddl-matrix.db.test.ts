@@ -53,10 +53,20 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     statement: `alter type mood add value 'ok'`,
     changes: `update t set m = 'ok' where id = 1`,
   },
+  'rename an enum value': {
+    setup: `create type mood as enum ('sad', 'ok'); alter table t add column m mood default 'sad'`,
+    statement: `alter type mood rename value 'sad' to 'blue'`,
+    changes: `update t set m = 'ok' where id = 1`,
+  },
   'add an attribute to a composite type': {
     setup: `create type pair as (a int, b text); alter table t add column p pair; update t set p = row(id, v)::pair`,
     statement: 'alter type pair add attribute c int',
     changes: 'update t set p.c = 5 where id = 1',
+  },
+  'rename an attribute of a composite type': {
+    setup: `create type pair as (a int, b text); alter table t add column p pair; update t set p = row(id, v)::pair`,
+    statement: 'alter type pair rename attribute b to c',
+    changes: `update t set p.c = 'new' where id = 1`,
   },
   'rename the table': { statement: 'alter table t rename to u', changes: `update u set v = 'new' where id = 1` },
   'move the table to another schema': {

@@ -91,6 +91,8 @@ export class CopyQuery implements Submittable {
 
   handleCommandComplete(message: { readonly text?: string }): void {
     const rowCount = this.#parser?.rowCount
+    if (message.text === 'SAVEPOINT' && this.#state === 'waiting') return
+    if (message.text === 'RELEASE' && this.#state === 'commanded') return
     if (this.#state !== 'copied') this.#break(protocolError('it was completed before it was done'))
     else if (message.text === `COPY ${rowCount}`) this.#state = 'commanded'
     else this.#break(protocolError(`${rowCount} rows came where it says ${message.text}`))

@@ -19,7 +19,8 @@ export interface CopyOptions extends BatchLimits {
 }
 
 /**
- * Runs a COPY statement in binary format and gives its rows in chunks, reading ahead by a few of them.
+ * Runs a COPY statement in binary format, perhaps between `savepoint` and `release`, and gives its rows in chunks, reading
+ * ahead by a few of them.
  *
  * A stream that ends early is an error, never the end of a table: the last chunk comes only after the trailer, the
  * CommandComplete message and the same number of rows in all three. PostgreSQL's own errors are thrown as they are (pg's

@@ -1,5 +1,4 @@
 /** Reads the current state of given keys, by the same select list and decoder as the full sync. */
-import pg from 'pg'
 import { deletes, type Key, type Row, type RowBatch } from '../../core/batch.js'
 import { canonicalKeyText } from '../../core/key.js'
 import type { LogicalType } from '../../core/value.js'
@@ -8,7 +7,8 @@ import type { CopyRows } from './copy-rows.js'
 import type { CopyOptions } from './copy-stream.js'
 import { sourceError } from './errors.js'
 import { keyAt, keyTypes } from './key-cells.js'
-import type { PostgresColumn, PostgresKeyColumn, PostgresTable } from './postgres-table.js'
+import { askedPart, guarded, isValueError, jsonArray, possibleKeys } from './possible-keys.js'
+import type { PostgresColumn, PostgresTable } from './postgres-table.js'
 import type { Session } from './session.js'
 
 /**
@@ -55,7 +55,10 @@ export async function absentKeys(
   return asked.map((key, index) => keys[index] === undefined || !present.has(canonicalKeyText(key, types)))
 }
 
-/** The keys as asked for, then the row's columns, all NULL where there is no such row. */
+/**
+ * The keys as asked for, then the row's columns, all NULL where there is no such row. In the order of the keys; those that
+ * no row can have are left out.
+ */
 async function* copyKeys(
   session: Session,
   table: PostgresTable,
@@ -64,36 +67,36 @@ async function* copyKeys(
   options: CopyOptions,
 ): AsyncGenerator<CopyRows> {
   const columnNames = [...table.key, ...columns].map(({ name }) => name)
+  let rowCount = 0
   try {
-    yield* session.copy(rereadSql(table, keys, columns), { ...options, columnNames })
+    for await (const rows of session.copy(guarded(rereadSql(table, keys, columns)), { ...options, columnNames })) {
+      rowCount += rows.rowCount
+      yield rows
+    }
   } catch (error) {
     options.signal?.throwIfAborted()
-    throw sourceError(error, `reading changed rows of ${table.label}`, { table: table.label })
+    const rest = keys.slice(rowCount)
+    const possible = isValueError(error) ? await possibleKeys(session, table, rest) : rest
+    if (possible.length === rest.length) {
+      throw sourceError(error, `reading changed rows of ${table.label}`, { table: table.label })
+    }
+    if (possible.length > 0) yield* copyKeys(session, table, possible, columns, options)
   }
 }
 
 /** A lateral subquery with `offset 0` keeps the planner at one index scan for each key. */
 function rereadSql(table: PostgresTable, keys: readonly string[], columns: readonly PostgresColumn[]): string {
-  const asked = table.key.map((column, index) => `${askedPart(column, index)} as ${column.quoted}`)
+  const asked = table.key.map((column, index) => `${askedPart(column, index, 'e.v')} as ${column.quoted}`)
   const matches = table.key.map(({ quoted, equality }) => `t.${quoted} ${equality} k.${quoted}`)
   const list = (of: readonly PostgresColumn[]) => of.map(({ select }, index) => `${select} as c${index}`).join(', ')
   return `copy (
 select a.*, r.*
-from (select ${asked.join(', ')} from pg_catalog.jsonb_array_elements(${pg.escapeLiteral(`[${keys.join(',')}]`)}::pg_catalog.jsonb) e(v)) k
+from (select ${asked.join(', ')} from pg_catalog.jsonb_array_elements(${jsonArray(keys)}) e(v)) k
 cross join lateral (select ${list(table.key)}) a
 left join lateral (
   select ${list(columns)} from ${table.only ? 'only ' : ''}${table.relation} t where ${matches.join(' and ')} offset 0
 ) r on true
 ) to stdout (format binary)`
-}
-
-/**
- * One part of a key from its text. Where somebody may have defined a cast from text, the type's input function is called
- * instead, as `jsonb_to_record` does.
- */
-function askedPart({ castType, builtin }: PostgresKeyColumn, index: number): string {
-  if (builtin) return `(e.v ->> ${index})::${castType}`
-  return `(select i.v from pg_catalog.jsonb_to_record(pg_catalog.jsonb_build_object('v', e.v -> ${index})) i(v ${castType}))`
 }
 
 /** Sorts answers into rows that are there and keys that are not. */
@@ -116,8 +119,9 @@ class Answers {
     const found: number[] = []
     const gone: number[] = []
     for (let row = 0; row < rows.rowCount; row++) {
-      if (rows.start(row, marker) < 0) gone.push(row)
-      else if (this.#isNew(rows, row)) found.push(row)
+      if (rows.start(row, marker) >= 0) {
+        if (this.#isNew(rows, row)) found.push(row)
+      } else if (isWhole(rows, row, width)) gone.push(row)
     }
     return { found: Int32Array.from(found), gone: Int32Array.from(gone) }
   }
@@ -141,4 +145,10 @@ class Answers {
     this.#seen.add(actualText)
     return true
   }
+}
+
+/** A key of fewer parts than the table's is older than the table's key. */
+function isWhole(rows: CopyRows, row: number, width: number): boolean {
+  for (let part = 0; part < width; part++) if (rows.start(row, part) < 0) return false
+  return true
 }

@@ -223,8 +223,7 @@ export class StructureWatch {
     if (before === undefined) return false
     const last = before.mark === undefined ? undefined : recordOf(before.table, before.mark)
     const record = known === undefined ? last : parseRecord(known)
-    const now = recordOf(table, mark)
-    const change = alterationOf(state, now, record)
+    const change = alterationOf(state, mark, record)
     this.#watched.set(table.oid, { table, mark })
     if (!this.#labels.has(table.label)) {
       this.#labels.add(table.label)
@@ -234,7 +233,7 @@ export class StructureWatch {
       this.#pending.add(table.oid)
       this.#warn(warningOf(table, change))
     }
-    return record !== undefined && record.structure !== now.structure
+    return record !== undefined && record.structure !== recordOf(table, mark).structure
   }
 
   /** What cannot be locked now is tried again at the next look; until then nothing is believed about it. */
@@ -284,7 +283,7 @@ function warningOf({ label }: PostgresTable, { code, what }: Alteration): SyncWa
 
 /** What it must be compared with by whoever starts from a position at which it was not yet replaced. */
 function unknownRecord({ label }: PostgresTable): TableRecord {
-  return { label, structure: '0', storage: '0', columns: '0', capture: '0' }
+  return { label, structure: '0', storage: '0', columns: '0', capture: '0', enums: [] }
 }
 
 function isMoved({ mark, stuckUntil }: Watched, now: TableMark | undefined): boolean {

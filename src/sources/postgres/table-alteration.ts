@@ -1,6 +1,6 @@
 /** What happened to a table since it was read last, as far as its triggers have not told. */
 import { type CaptureState, isCaptured } from './capture-state.js'
-import type { TableRecord } from './table-marks.js'
+import { isRelabelled, recordOf, type TableMark, type TableRecord } from './table-marks.js'
 
 export interface Alteration {
   readonly code: 'table_replaced' | 'table_renamed'
@@ -12,20 +12,22 @@ export interface Alteration {
  * Why the table must be read as a whole; `undefined`: it need not.
  *
  * New files alone are no reason: TRUNCATE is captured, and VACUUM FULL, CLUSTER or a move to another tablespace change no
- * row. Rows with other values come with a changed column.
+ * row. Rows with other values come with a changed column, or with a label of an enum that was renamed.
  * @param before `undefined`: nothing is known of it.
  */
 export function alterationOf(
   state: CaptureState,
-  now: TableRecord,
+  mark: TableMark,
   before: TableRecord | undefined,
 ): Alteration | undefined {
+  const now = recordOf(state.table, mark)
   const replaced = (what: string): Alteration => ({ code: 'table_replaced', what })
   const captured = isCaptured(state)
   if (before === undefined) return captured ? undefined : replaced('was not captured for a while')
   if (before.label !== now.label) return { code: 'table_renamed', what: `was ${before.label} before` }
   if (before.structure !== now.structure) return replaced('has other columns, another key or other partitions')
   if (before.storage !== now.storage && before.columns !== now.columns) return replaced('was rewritten')
+  if (isRelabelled(before, mark)) return replaced('has an enum of which a value was renamed')
   // A function of an older release captured just as well, if it is the one that was there.
   if (before.capture !== '' && before.capture !== now.capture) return replaced('was perhaps not captured for a while')
   return captured || !isMissing(state) ? undefined : replaced('was not captured for a while')

@@ -3,6 +3,7 @@
  * interest did; `VACUUM` and `ANALYZE` leave them alone. What really changed is then found by introspection.
  */
 import { createHash } from 'node:crypto'
+import { firstUserOid } from './catalog-types.js'
 import type { PostgresTable } from './postgres-table.js'
 import type { Session } from './session.js'
 
@@ -13,6 +14,14 @@ export interface TableMark {
   readonly columns: string
   /** Changes with what captures its changes: triggers on it and on its partitions, and their function. Empty: unknown. */
   readonly capture: string
+  /** The enums that its columns are made of. */
+  readonly enums: readonly EnumLabels[]
+}
+
+export interface EnumLabels {
+  readonly oid: number
+  /** In the order in which they were added. */
+  readonly labels: readonly string[]
 }
 
 /** What a table was when it was read last. */
@@ -22,10 +31,20 @@ export interface TableRecord {
   readonly storage: string
   readonly columns: string
   readonly capture: string
+  /** Empty also where an older release has written it. */
+  readonly enums: readonly EnumRecord[]
 }
 
+/** The labels that an enum had. One that is renamed changes values without a word; one that is added changes none. */
+interface EnumRecord {
+  readonly oid: number
+  readonly count: number
+  readonly hash: string
+}
+
+/** Types that somebody made are walked through, because altering them leaves no trace at the tables that use them. */
 const marksSql = `
-with tree as materialized (
+with recursive tree as materialized (
   select o.oid as root, c.oid, c.xmin, c.relfilenode, c.relkind
   from pg_catalog.unnest($1::pg_catalog.oid[]) o(oid)
   join pg_catalog.pg_class c on c.oid = o.oid
@@ -37,6 +56,23 @@ with tree as materialized (
   cross join lateral pg_catalog.pg_partition_tree(t.oid) p
   join pg_catalog.pg_class c on c.oid = p.relid
   where t.relkind = 'p' and p.relid <> t.oid
+), made(root, oid) as (
+  select t.oid, a.atttypid
+  from tree t
+  join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0
+  where a.atttypid >= ${firstUserOid}
+  union
+  select m.root, part.oid
+  from made m
+  join pg_catalog.pg_type y on y.oid = m.oid
+  cross join lateral (
+    select y.typbasetype
+    union all select y.typelem
+    union all select a.atttypid from pg_catalog.pg_attribute a where a.attrelid = y.typrelid and a.attnum > 0
+    union all select r.rngsubtype from pg_catalog.pg_range r where r.rngtypid = y.oid
+    union all select r.rngtypid from pg_catalog.pg_range r where r.rngmultitypid = y.oid
+  ) part(oid)
+  where part.oid >= ${firstUserOid}
 )
 select l.root,
   pg_catalog.string_agg(pg_catalog.concat_ws(':', l.oid, l.xmin, l.relfilenode), ',' order by l.oid),
@@ -46,7 +82,13 @@ select l.root,
   pg_catalog.string_agg((select pg_catalog.string_agg(pg_catalog.concat_ws(':', g.oid, g.xmin), ',' order by g.oid)
     from pg_catalog.pg_trigger g where g.tgrelid = l.oid and g.tgname ~ '^surreal_sync_'), ',' order by l.oid),
   (select pg_catalog.string_agg(pg_catalog.md5(f.prosrc || coalesce(f.proconfig::pg_catalog.text, '')), ',' order by f.oid)
-    from pg_catalog.pg_proc f where f.proname = ('surreal_sync_capture_' || l.root)::pg_catalog.name)
+    from pg_catalog.pg_proc f where f.proname = ('surreal_sync_capture_' || l.root)::pg_catalog.name),
+  (select pg_catalog.string_agg(pg_catalog.concat_ws(':', a.attrelid, a.attnum, a.xmin), ',' order by a.attrelid, a.attnum)
+    from made m join pg_catalog.pg_type y on y.oid = m.oid
+    join pg_catalog.pg_attribute a on a.attrelid = y.typrelid and a.attnum > 0 where m.root = l.root),
+  (select pg_catalog.json_agg(pg_catalog.json_build_array(e.oid::pg_catalog.int8, e.labels) order by e.oid) from (
+    select m.oid, pg_catalog.array_agg(v.enumlabel order by v.oid) as labels
+    from made m join pg_catalog.pg_enum v on v.enumtypid = m.oid where m.root = l.root group by m.oid) e)
 from leaf l
 group by l.root`
 
@@ -56,8 +98,9 @@ export async function readMarks(session: Session, oids: readonly number[]): Prom
   const rows = await session.rows('looking at the structure of tables', marksSql, [oids])
   return new Map(
     rows.map(([oid, ...parts]) => {
-      const [, , columns, triggers, functions] = parts
-      return [Number(oid), { whole: hash(parts), columns: hash([columns]), capture: hash([triggers, functions]) }]
+      const [, , columns, triggers, functions, , enums] = parts
+      const mark = { columns: hash([columns]), capture: hash([triggers, functions]), enums: enumsOf(enums ?? '[]') }
+      return [Number(oid), { whole: hash(parts), ...mark }]
     }),
   )
 }
@@ -79,26 +122,49 @@ export async function readListing(session: Session): Promise<string> {
 
 export function recordOf(table: PostgresTable, mark: TableMark): TableRecord {
   const { label, structure, storage } = table
-  return { label, structure: short(structure), storage: short(storage), columns: mark.columns, capture: mark.capture }
+  const { columns, capture } = mark
+  const enums = mark.enums.map(({ oid, labels }) => ({ oid, count: labels.length, hash: hash(labels) }))
+  return { label, structure: short(structure), storage: short(storage), columns, capture, enums }
+}
+
+/** Whether a label of the record is another one now. Labels may have been added. */
+export function isRelabelled({ enums }: TableRecord, now: TableMark): boolean {
+  return enums.some(({ oid, count, hash: before }) => {
+    const labels = now.enums.find((one) => one.oid === oid)?.labels
+    return labels !== undefined && hash(labels.slice(0, count)) !== before
+  })
 }
 
 /** For positions: what {@link parseRecord} reads. */
-export function recordText({ label, structure, storage, columns, capture }: TableRecord): string {
-  return `${[structure, storage, columns, capture].join('.')} ${label}`
+export function recordText({ label, structure, storage, columns, capture, enums }: TableRecord): string {
+  const labels = enums.map(({ oid, count, hash }) => `${oid}:${count}:${hash}`)
+  return `${[structure, storage, columns, capture, ...labels].join('.')} ${label}`
 }
 
 export function parseRecord(text: string): TableRecord | undefined {
-  const match = /^([0-9a-f]+)\.([0-9a-f]+)\.([0-9a-f]+)\.([0-9a-f]+) (.+)$/s.exec(text)
+  const match = /^([0-9a-f]+)\.([0-9a-f]+)\.([0-9a-f]+)\.([0-9a-f]+)((?:\.\d+:\d+:[0-9a-f]+)*) (.+)$/s.exec(text)
   if (match === null) return undefined
-  const [, structure = '', storage = '', columns = '', capture = '', label = ''] = match
-  return { label, structure, storage, columns, capture }
+  const [, structure = '', storage = '', columns = '', capture = '', labels = '', label = ''] = match
+  const enums = labels.split('.').slice(1).map(enumRecord)
+  return { label, structure, storage, columns, capture, enums }
+}
+
+function enumRecord(text: string): EnumRecord {
+  const [oid, count, hash = ''] = text.split(':')
+  return { oid: Number(oid), count: Number(count), hash }
+}
+
+function enumsOf(json: string): readonly EnumLabels[] {
+  const enums: unknown = JSON.parse(json)
+  if (!Array.isArray(enums)) return []
+  return enums.map(([oid, labels]: [unknown, unknown[]]) => ({ oid: Number(oid), labels: labels.map(String) }))
 }
 
 function hash(parts: readonly unknown[]): string {
   return short(createHash('sha256').update(JSON.stringify(parts)).digest('hex'))
 }
 
-/** Forty-eight bits: positions hold four of these for each table. */
+/** Forty-eight bits: positions hold four of these for each table, and one for each enum in it. */
 function short(text: string): string {
   return text.slice(0, 12)
 }

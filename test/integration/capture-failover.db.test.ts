@@ -1,0 +1,87 @@
+/** Servers that crash, stand by and are promoted: what was applied stays true, and what may be missing is refused. */
+import { copyFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import pg from 'pg'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { type PostgresServer, startPostgres } from '../../src/demo/postgres-server.js'
+import { eventually } from '../support/eventually.js'
+import { expectFresh } from '../support/fresh-copy.js'
+import { Replica } from '../support/replica.js'
+
+let server: PostgresServer
+let url: string
+let replica: Replica
+
+beforeEach(async () => {
+  // Without a hurry to write what an asynchronous commit has left in memory.
+  server = await startPostgres({ durable: true, settings: { wal_writer_delay: '10s', wal_writer_flush_after: '1GB' } })
+  url = await server.createDatabase('source')
+  await run('create table t (id int primary key, v text)')
+  replica = new Replica({ url })
+  await replica.full()
+})
+
+afterEach(async () => {
+  await server[Symbol.asyncDispose]()
+})
+
+async function run(...statements: readonly string[]): Promise<readonly (readonly unknown[])[]> {
+  const client = new pg.Client({ connectionString: url })
+  client.on('error', () => undefined)
+  await client.connect()
+  try {
+    let rows: readonly (readonly unknown[])[] = []
+    for (const text of statements) ({ rows } = await client.query<unknown[]>({ text, rowMode: 'array' }))
+    return rows
+  } finally {
+    await client.end()
+  }
+}
+
+async function stored(): Promise<unknown> {
+  return replica.store.load('default')
+}
+
+/** The refusal leaves the target and its position as they were. */
+async function expectRefusal(code: string, work: () => Promise<unknown>): Promise<void> {
+  const before = [replica.sink.operations.length, replica.sink.rows('public.t'), await stored()]
+  await expect(work()).rejects.toMatchObject({ code })
+  expect([replica.sink.operations.length, replica.sink.rows('public.t'), await stored()]).toEqual(before)
+}
+
+it('applies nothing that a crash of the server could take back', async () => {
+  const lost = 'select pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn()'
+  let number = 0
+  const writeLoosely = () => {
+    number += 1
+    return run('set synchronous_commit = off', `insert into t values (${number}, 'loose')`, lost)
+  }
+  await eventually(async () => (await writeLoosely())[0]?.[0] === true, 'a commit is in memory only')
+  await replica.catchUp()
+  const applied = replica.sink.rows('public.t')
+  expect(applied).toHaveLength(number)
+  await server.restart('immediate')
+  expect(await run('select id, v from t order by id')).toEqual(applied.map(({ id, v }) => [id, v]))
+  await replica.catchUp()
+  await expectFresh(replica, { url })
+})
+
+it('reads no changes from a standby, and refuses what was promoted', async () => {
+  await run(`insert into t values (1, 'one')`)
+  await replica.catchUp()
+  await run(`insert into t values (2, 'two')`)
+  // With this file, and no primary to follow, the server stands by at the end of its log.
+  await copyFile(join(server.dataDir, 'PG_VERSION'), join(server.dataDir, 'standby.signal'))
+  await server.restart('fast')
+  expect(await run('select pg_is_in_recovery()')).toEqual([[true]])
+  await expectRefusal('E_SOURCE_IDENTITY', () => replica.catchUp())
+  await expectRefusal('E_SOURCE_IDENTITY', () => replica.catchUpFromNumber())
+  await expectRefusal('E_SOURCE_IDENTITY', () => replica.full())
+
+  expect(await run('select pg_promote()')).toEqual([[true]])
+  await expectRefusal('E_SOURCE_REWOUND', () => replica.catchUp())
+  await replica.full()
+  await run(`insert into t values (3, 'three')`)
+  await replica.catchUp()
+  await expectFresh(replica, { url })
+})
