@@ -5,6 +5,7 @@ const flags: { readonly [option: string]: string } = {
   auditSchema: '--audit-schema',
   batchSize: '--batch-size',
   checkpoints: '--emit-checkpoints',
+  concurrency: '--concurrency',
   excludeTables: '--exclude-tables',
   existing: '--existing',
   from: '--incremental-from',

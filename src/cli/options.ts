@@ -43,6 +43,8 @@ function addTarget(command: Command): void {
 
 function addFull(command: Command): void {
   command
+    .optionsGroup('Copying:')
+    .option('--concurrency <n>', 'parts of tables read at once (default: half the processors, at most 4)')
     .optionsGroup('Checkpoints:')
     .option('--emit-checkpoints', 'capture changes from now on and save where to continue')
     .option('--checkpoint-dir <path>', `where they are saved (default: ${defaults.checkpointDir})`)

@@ -21,9 +21,9 @@ export async function runReplication(settings: Settings, io: CommandLineIo): Pro
   const log = new Log({ format: settings.logFormat, level: settings.logLevel, write })
   const reporter = new Reporter(log, progress)
   const { source, sink, checkpoints } = createConnections(settings, io)
-  const { id, batchSize } = settings
+  const { id, batchSize, concurrency } = settings
   const limits = batchSize === undefined ? undefined : { rowsMax: batchSize }
-  const engine = new SyncEngine({ source, sink, checkpoints, id, limits })
+  const engine = new SyncEngine({ source, sink, checkpoints, id, limits, concurrency })
   reporter.listen(engine)
   const stop = new Stop(io, {
     asked: (signal) =>

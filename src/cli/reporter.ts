@@ -95,10 +95,12 @@ export class Reporter {
 
   #table(event: Event<'table'>): void {
     this.#progress.update(event)
-    const { table, state, rows, phase } = event
-    const fields = { phase, table: table.label, state, rows }
+    const { table, state, rows, phase, chunks } = event
+    const fields = { phase, table: table.label, state, rows, chunks_done: chunks?.done, chunks: chunks?.total }
     if (state !== 'done') {
-      this.#log.event('debug', 'table', `Copying ${table.label}`, fields)
+      const part =
+        chunks === undefined || chunks.done === 0 ? '' : `, ${chunks.done} of ${plural(chunks.total, 'chunk')}`
+      this.#log.event('debug', 'table', `Copying ${table.label}${part}`, fields)
       return
     }
     const durationMs = this.#progress.tables().find(({ label }) => label === table.label)?.durationMs ?? 0

@@ -27,6 +27,7 @@ export interface Flags {
   readonly toDatabase?: string
   readonly existing?: string
   readonly batchSize?: string
+  readonly concurrency?: string
   readonly value?: readonly string[]
   readonly id?: string
   readonly emitCheckpoints?: boolean
@@ -66,6 +67,8 @@ export interface Settings {
   readonly id: string
   /** Undefined: what the target prefers. */
   readonly batchSize: number | undefined
+  /** Undefined: what suits the machine. */
+  readonly concurrency: number | undefined
   /** Undefined: nothing is saved, and nothing is installed at the source. */
   readonly checkpointDir: string | undefined
   readonly incrementalFrom: string | undefined
@@ -88,6 +91,7 @@ export const defaults = {
 } as const
 
 const batchSizeMax = 100_000
+const concurrencyMax = 64
 const idPattern = /^[A-Za-z0-9_-]{1,64}$/
 
 type Environment = { readonly [name: string]: string | undefined }
@@ -138,6 +142,8 @@ export function settle(command: CommandName, flags: Flags, env: Environment): Se
       flags.id ?? pipelineId({ source: sourceDatabase ?? databaseOf(url) ?? user ?? '', namespace, database }),
     ),
     batchSize: flags.batchSize === undefined ? undefined : wholeNumber('--batch-size', flags.batchSize, batchSizeMax),
+    concurrency:
+      flags.concurrency === undefined ? undefined : wholeNumber('--concurrency', flags.concurrency, concurrencyMax),
     checkpointDir: saves ? (flags.checkpointDir ?? defaults.checkpointDir) : undefined,
     incrementalFrom,
     incrementalTo,

@@ -25,6 +25,8 @@ export interface TableProgress {
   readonly rows: number
   /** The source's estimate. Only in the full phase, and only where there is one. */
   readonly rowCountEstimate?: number
+  /** The parts in which a table is read, and how many of them are durable. Only in the full phase. */
+  readonly chunks?: { readonly done: number; readonly total: number }
 }
 
 /** What `SyncEngine` emits. There is no `error` event: `run()` rejects. A throwing listener stops neither the run nor other listeners. */

@@ -29,7 +29,8 @@ export interface RunContext extends Abortable {
 }
 
 /**
- * A source of rows and changes. One run uses one source; nothing is called concurrently except `acknowledge`.
+ * A source of rows and changes. One run uses one source; nothing is called concurrently except `acknowledge` and
+ * the reads of a snapshot, of which the engine has up to `concurrency` open, each of another chunk.
  *
  * Order of calls: `open`, `tables`, `check`; in the full phase with checkpoints `prepare`, `openSnapshot`, reads, `position`;
  * in the incremental phase `changes`; at the end `close`.

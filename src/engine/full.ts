@@ -2,7 +2,7 @@
 import type { Batch } from '../core/batch.js'
 import type { Position } from '../core/checkpoint.js'
 import type { Table } from '../core/schema.js'
-import type { Snapshot } from '../core/source.js'
+import type { Chunk, Snapshot } from '../core/source.js'
 import { drain } from './pipeline.js'
 import { type Run, sizeOf } from './run.js'
 import { applyTransforms } from './transform.js'
@@ -34,6 +34,7 @@ export async function runFull(run: Run, tables: readonly Table[], captured: bool
 class Copy {
   readonly #run: Run
   readonly #captured: boolean
+  /** Ids of chunks that are durable, and of the tables whose old rows are gone. */
   readonly #done = new Set<string>()
   #start: Position | undefined
 
@@ -76,19 +77,15 @@ class Copy {
       if (this.#captured) await this.#run.save('full_sync_start', position, position)
       this.#start = position
     }
-    for (const table of tables) {
-      if (this.#done.has(table.label)) continue
-      this.#progress(table, 'running')
-      await this.#table(snapshot, table, progressed)
-      this.#done.add(table.label)
-      this.#progress(table, 'done')
-    }
+    const copies: TableCopy[] = []
+    for (const table of biggestFirst(tables)) copies.push(await this.#begin(snapshot, table))
+    await this.#readAll(snapshot, copies, progressed)
     return this.#start
   }
 
-  /** Also a table without rows, and so perhaps without chunks, replaces what the target has. */
-  async #table(snapshot: Snapshot, table: Table, progressed: () => void): Promise<void> {
-    const { signal, settings } = this.#run
+  /** Barriers come alone (I6), so all of them come first. Also a table without rows replaces what the target has. */
+  async #begin(snapshot: Snapshot, table: Table): Promise<TableCopy> {
+    const { signal } = this.#run
     const chunks = await snapshot.chunks(table, { signal })
     const replaced = `replaced ${table.label}`
     if (!this.#done.has(replaced)) {
@@ -97,28 +94,60 @@ class Copy {
       this.#done.add(replaced)
       this.#run.written('full', sizeOf(batch))
     }
-    for (const chunk of chunks) {
-      if (this.#done.has(chunk.id)) continue
-      await this.#rows(snapshot.read(chunk, { limits: settings.limits, signal }))
-      this.#done.add(chunk.id)
-      progressed()
-    }
+    const copy = { table, chunks, left: new Set(chunks.filter(({ id }) => !this.#done.has(id)).map(({ id }) => id)) }
+    if (copy.left.size === 0) this.#progress(copy)
+    return copy
   }
 
-  #rows(batches: AsyncIterable<Batch>): Promise<void> {
-    const { settings, signal } = this.#run
+  /** Several readers, each of one chunk at a time. The first failure stops all of them. */
+  async #readAll(snapshot: Snapshot, copies: readonly TableCopy[], progressed: () => void): Promise<void> {
+    const { signal, settings } = this.#run
+    const queue = copies.flatMap((copy) => copy.chunks.map((chunk) => ({ copy, chunk }))).values()
+    const stop = new AbortController()
+    const abort = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal])
+    let failure: { readonly error: unknown } | undefined
+    const read = async () => {
+      try {
+        for (const { copy, chunk } of queue) {
+          abort.throwIfAborted()
+          if (!copy.left.has(chunk.id)) continue
+          this.#progress(copy)
+          await this.#rows(snapshot.read(chunk, { limits: settings.limits, signal: abort }), abort)
+          copy.left.delete(chunk.id)
+          this.#done.add(chunk.id)
+          progressed()
+          this.#progress(copy)
+        }
+      } catch (error) {
+        failure ??= { error }
+        stop.abort()
+      }
+    }
+    await Promise.all(Array.from({ length: settings.concurrency }, read))
+    if (failure !== undefined) throw failure.error
+  }
+
+  #rows(batches: AsyncIterable<Batch>, signal: AbortSignal): Promise<void> {
+    const { inFlight, concurrency, transforms } = this.#run.settings
     return drain(batches, {
-      inFlight: settings.inFlight,
-      transform: (batch) => applyTransforms(batch, settings.transforms),
+      inFlight: Math.max(1, Math.floor(inFlight / concurrency)),
+      transform: (batch) => applyTransforms(batch, transforms),
       write: (batch) => this.#run.write(batch),
       written: (batch) => this.#run.written('full', sizeOf(batch)),
       signal,
     })
   }
 
-  #progress(table: Table, state: 'running' | 'done'): void {
+  #progress({ table, chunks, left }: TableCopy): void {
     const { rows } = this.#run.tableResult(table.label)
-    this.#run.emit('table', { phase: 'full', table, state, rows, rowCountEstimate: table.rowCountEstimate })
+    this.#run.emit('table', {
+      phase: 'full',
+      table,
+      state: left.size === 0 ? 'done' : 'running',
+      rows,
+      rowCountEstimate: table.rowCountEstimate,
+      chunks: { done: chunks.length - left.size, total: chunks.length },
+    })
   }
 
   #forget(): void {
@@ -126,6 +155,19 @@ class Copy {
     this.#start = undefined
     this.#run.tables.clear()
   }
+}
+
+/** One table on its way. */
+interface TableCopy {
+  readonly table: Table
+  readonly chunks: readonly Chunk[]
+  /** The chunks that are not yet durable, by id. */
+  readonly left: Set<string>
+}
+
+/** So that no large table is left over when all others are done. */
+function biggestFirst(tables: readonly Table[]): readonly Table[] {
+  return [...tables].sort((a, b) => (b.rowCountEstimate ?? 0) - (a.rowCountEstimate ?? 0))
 }
 
 function replaceOrTruncate(snapshot: Snapshot, table: Table, signal: AbortSignal | undefined): Batch {

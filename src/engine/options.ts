@@ -1,4 +1,5 @@
 /** Every default of the engine, and the check of what users pass. */
+import { availableParallelism } from 'node:os'
 import type { CheckpointStore } from '../core/checkpoint.js'
 import { SyncError } from '../core/errors.js'
 import type { Sink } from '../core/sink.js'
@@ -19,6 +20,11 @@ export interface SyncEngineOptions {
   readonly id?: string
   /** How many writes may be open at once. @defaultValue what the sink prefers, else 2 */
   readonly inFlight?: number
+  /**
+   * How many parts of tables a full sync reads at once, each over a connection of its own.
+   * @defaultValue half the processors of this machine, from 1 to 4
+   */
+  readonly concurrency?: number
   /** Upper bounds of one batch. @defaultValue what the sink prefers, else 1,000 rows and 1 MiB */
   readonly limits?: Partial<BatchLimits>
   /** When to give up on errors that pass by themselves. @defaultValue 10 tries, from 200 ms to 30 s apart */
@@ -33,6 +39,7 @@ export interface EngineSettings {
   readonly checkpoints: CheckpointStore | undefined
   readonly id: string
   readonly inFlight: number
+  readonly concurrency: number
   readonly limits: BatchLimits
   readonly retry: RetryPolicy
   readonly transforms: readonly Transform[]
@@ -46,6 +53,9 @@ const defaults = {
   transforms: [],
 } as const satisfies Partial<EngineSettings>
 
+/** Of the default. */
+const concurrencyMax = 4
+
 const idPattern = /^[A-Za-z0-9_-]{1,64}$/
 
 /** @throws SyncError `E_CONFIG` */
@@ -57,6 +67,7 @@ export function settle(options: SyncEngineOptions): EngineSettings {
     checkpoints: options.checkpoints ?? ownStore(sink),
     id: options.id ?? defaults.id,
     inFlight: options.inFlight ?? sink.inFlight ?? defaults.inFlight,
+    concurrency: options.concurrency ?? Math.max(1, Math.min(concurrencyMax, availableParallelism() >> 1)),
     limits: { ...defaults.limits, ...sink.limits, ...options.limits },
     retry: { ...defaults.retry, ...options.retry },
     transforms: options.transforms ?? defaults.transforms,
@@ -67,6 +78,7 @@ export function settle(options: SyncEngineOptions): EngineSettings {
     })
   }
   wholeNumber('inFlight', settings.inFlight)
+  wholeNumber('concurrency', settings.concurrency)
   wholeNumber('limits.rowsMax', settings.limits.rowsMax)
   wholeNumber('limits.bytesMax', settings.limits.bytesMax)
   wholeNumber('limits.rowBytesMax', settings.limits.rowBytesMax ?? 1)

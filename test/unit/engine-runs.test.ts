@@ -1,16 +1,20 @@
 /** What a run does: the first one, and those that come after it. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { MemoryCheckpointStore } from '../../src/checkpoints/memory.js'
 import type { Batch, Row } from '../../src/core/batch.js'
+import type { TableProgress } from '../../src/core/events.js'
 import type { Sink } from '../../src/core/sink.js'
+import type { Snapshot, SnapshotOptions } from '../../src/core/source.js'
 import { SyncEngine } from '../../src/engine/sync-engine.js'
-import { type FaultyOperation, faulty, MemorySink, Reject } from '../../src/testing/index.js'
+import { type FaultyOperation, faulty, MemorySink, MemorySource, Reject } from '../../src/testing/index.js'
 import {
   copied,
   events,
   expectEqual,
   fatal,
   filled,
+  lost,
   orders,
   recording,
   retry,
@@ -18,6 +22,32 @@ import {
   user,
   users,
 } from '../support/engine-fixtures.js'
+
+/** Counts open reads, each of which takes a moment, and makes some of them fail. */
+class CountingSource extends MemorySource {
+  reading = 0
+  readingMax = 0
+  failures = 0
+
+  override async openSnapshot(options: SnapshotOptions): Promise<Snapshot> {
+    const snapshot = await super.openSnapshot(options)
+    const read = snapshot.read.bind(snapshot)
+    const slowly = async function* (this: CountingSource, ...args: Parameters<Snapshot['read']>) {
+      this.reading += 1
+      this.readingMax = Math.max(this.readingMax, this.reading)
+      try {
+        await sleep(5)
+        yield* read(...args)
+        this.failures -= 1
+        if (this.failures >= 0) throw lost
+      } finally {
+        this.reading -= 1
+      }
+    }
+    snapshot.read = slowly.bind(this)
+    return snapshot
+  }
+}
 
 describe('a first run', () => {
   it('copies every table, then applies what changed, and says so', async () => {
@@ -48,12 +78,46 @@ describe('a first run', () => {
     const engine = new SyncEngine({ source: filled(), sink: new MemorySink() })
     const log = events(engine)
     await engine.run({ phase: 'full' })
-    expect(log.filter(([name]) => name === 'table').map(([, progress]) => progress)).toMatchObject([
-      { phase: 'full', table: users, state: 'running', rows: 0 },
-      { phase: 'full', table: users, state: 'done', rows: 20 },
-      { phase: 'full', table: orders, state: 'running', rows: 0 },
-      { phase: 'full', table: orders, state: 'done', rows: 2 },
-    ])
+    const progress = log.filter(([name]) => name === 'table').map(([, payload]) => payload as TableProgress)
+    const of = (label: string) => progress.filter(({ table }) => table.label === label)
+    for (const [label, rows] of [
+      [users.label, 20],
+      [orders.label, 2],
+    ] as const) {
+      const story = of(label).map(({ state, chunks }) => `${state} ${chunks?.done}/${chunks?.total}`)
+      expect(story).toEqual(['running 0/3', 'running 1/3', 'running 1/3', 'running 2/3', 'running 2/3', 'done 3/3'])
+      expect(of(label)[0]).toMatchObject({ phase: 'full', rows: 0 })
+      expect(of(label).at(-1)).toMatchObject({ phase: 'full', rows })
+    }
+  })
+
+  it('reads as many chunks at once as it may, and no more; barriers come first and alone', async () => {
+    for (const concurrency of [1, 3]) {
+      const source = new CountingSource({ tables, chunks: 5 })
+      for (let id = 0; id < 40; id++) source.upsert(users.label, user(id))
+      const sink = new MemorySink()
+      await new SyncEngine({ source, sink, concurrency }).run({ phase: 'full' })
+      expect(source.readingMax).toBe(concurrency)
+      expectEqual(sink, source)
+      expect(sink.operations.slice(0, 2).map(({ op }) => op)).toEqual(['replace', 'replace'])
+    }
+  })
+
+  it('stops all readers at the failure of one, and reads on where each of them was', async () => {
+    const source = new CountingSource({ tables, chunks: 6 })
+    for (let id = 0; id < 60; id++) source.upsert(users.label, user(id))
+    source.failures = 2
+    const sink = new MemorySink()
+    const checkpoints = new MemoryCheckpointStore()
+    const engine = new SyncEngine({ source, sink, checkpoints, concurrency: 3, retry })
+    const log = events(engine)
+    await engine.run({ phase: 'full' })
+    expectEqual(sink, source)
+    expect(log.filter(([name]) => name === 'retry')).toHaveLength(2)
+    expect(source.reading).toBe(0)
+    source.failures = Number.POSITIVE_INFINITY
+    await expect(engine.run({ phase: 'full' })).rejects.toMatchObject({ code: 'E_RETRY_EXHAUSTED' })
+    expect(source.reading).toBe(0)
   })
 
   it('has the source capture changes before the snapshot, which is before t2', async () => {

@@ -7,7 +7,7 @@ import type { ConnectionSettings, TlsAttempt } from './connection-settings.js'
 import { sourceError } from './errors.js'
 import { Session, type SessionLimits } from './session.js'
 
-const limits = { idleMax: 3, connectMsMax: 10_000, keepAliveMs: 10_000 }
+const limits = { idleMax: 6, connectMsMax: 10_000, keepAliveMs: 10_000 }
 
 export class Connections {
   readonly #settings: ConnectionSettings

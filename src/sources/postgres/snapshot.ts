@@ -1,4 +1,5 @@
 /** Reads whole tables: all from one state of the database, or each chunk from a state of its own. */
+import pg from 'pg'
 import type { Key, RowBatch } from '../../core/batch.js'
 import type { Position } from '../../core/checkpoint.js'
 import { SyncError } from '../../core/errors.js'
@@ -23,8 +24,9 @@ interface PageChunk extends Chunk {
   readonly to: number | undefined
 }
 
-/** 64 MiB of heap. */
+/** 64 MiB of heap; of a partition that is one of many at least 2 MiB. */
 const chunkPages = 8_192
+const chunkPagesMin = 256
 
 /** How keys are asked about: few at a time, and small. */
 const absentLimits = { rowsMax: 1_000, bytesMax: 1_048_576 }
@@ -70,13 +72,20 @@ export class ChunkedSnapshot implements Snapshot {
   async [Symbol.asyncDispose](): Promise<void> {}
 }
 
-/** A snapshot where nothing is captured: every table from one state of the database, held until the end. */
+/**
+ * A snapshot where nothing is captured: every table from one state of the database, which one session holds until the end
+ * and others share.
+ */
 export class ConsistentSnapshot implements Snapshot {
   readonly position: Position
-  readonly #session: Session
+  readonly #connections: Connections
+  readonly #holder: Session
+  readonly #id: string
 
-  private constructor(session: Session, position: Position) {
-    this.#session = session
+  private constructor(connections: Connections, holder: Session, id: string, position: Position) {
+    this.#connections = connections
+    this.#holder = holder
+    this.#id = id
     this.position = position
   }
 
@@ -89,28 +98,37 @@ export class ConsistentSnapshot implements Snapshot {
     try {
       await session.begin('snapshot')
       await lock(session, tables)
-      return new ConsistentSnapshot(session, position)
+      const [row] = await session.rows('exporting the snapshot', 'select pg_catalog.pg_export_snapshot()')
+      return new ConsistentSnapshot(connections, session, row?.[0] ?? '', position)
     } catch (error) {
       session.destroy()
       throw error
     }
   }
 
-  async chunks(table: Table): Promise<readonly Chunk[]> {
-    return [{ id: table.label, table }]
+  chunks(table: Table): Promise<readonly Chunk[]> {
+    return this.#connections.use((session) => pageChunks(session, ownTable(table)))
   }
 
   async *read(chunk: Chunk, options: ReadOptions): AsyncGenerator<RowBatch> {
-    const whole = { id: chunk.id, table: ownTable(chunk.table), from: 0, to: undefined }
-    yield* readPages(this.#session, whole, { ...options.limits, signal: options.signal })
+    const session = await this.#connections.session()
+    try {
+      await session.begin('snapshot')
+      await session.run('sharing the snapshot', `set transaction snapshot ${pg.escapeLiteral(this.#id)}`)
+      yield* readPages(session, pageChunk(chunk), { ...options.limits, signal: options.signal })
+      await session.commit()
+      session.release()
+    } finally {
+      session.destroy()
+    }
   }
 
   absent(table: Table, keys: readonly Key[], options: Abortable): Promise<readonly boolean[]> {
-    return absentFrom(this.#session, ownTable(table), keys, options)
+    return absentFrom(this.#holder, ownTable(table), keys, options)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#session.destroy()
+    this.#holder.destroy()
   }
 }
 
@@ -159,19 +177,28 @@ async function* readPages(session: Session, chunk: PageChunk, options: CopyOptio
   }
 }
 
-/** Ranges of pages; the last one has no end, so that a table that grows is read to its end. */
+/**
+ * Ranges of pages; the last one has no end, so that a table that grows is read to its end. Of a partitioned table each range
+ * is read from all partitions at once.
+ */
 async function pageChunks(session: Session, table: PostgresTable): Promise<readonly PageChunk[]> {
-  const single = { id: table.label, table, from: 0, to: undefined }
-  if (table.partitioned) return [single]
-  const sql = `select pg_catalog.pg_relation_size($1::oid) / pg_catalog.current_setting('block_size')::bigint`
-  const [row] = await session.rows(`measuring ${table.label}`, sql, [table.oid])
-  const count = Math.max(1, Math.ceil(Number(row?.[0] ?? 0) / chunkPages))
-  if (count === 1) return [single]
+  const { partitioned, oid, label } = table
+  const [row] = await session.rows(`measuring ${label}`, partitioned ? partitionPagesSql : tablePagesSql, [oid])
+  const [pages, files] = [Number(row?.[0] ?? 0), Math.max(1, Number(row?.[1] ?? 1))]
+  const step = Math.max(chunkPagesMin, Math.floor(chunkPages / files))
+  const count = Math.max(1, Math.ceil(pages / step))
+  if (count === 1) return [{ id: label, table, from: 0, to: undefined }]
   return Array.from({ length: count }, (_, index) => {
-    const from = index * chunkPages
-    return { id: `${table.label} ${from}`, table, from, to: index === count - 1 ? undefined : from + chunkPages }
+    const from = index * step
+    return { id: `${label} ${from}`, table, from, to: index === count - 1 ? undefined : from + step }
   })
 }
+
+const pagesOf = (relation: string) =>
+  `pg_catalog.pg_relation_size(${relation}) / pg_catalog.current_setting('block_size')::pg_catalog.int8`
+const tablePagesSql = `select ${pagesOf('$1::pg_catalog.oid')}, 1`
+const partitionPagesSql = `select pg_catalog.max(${pagesOf('p.relid')}), pg_catalog.count(*)
+  from pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass) p where p.isleaf`
 
 /** Locks the table and finds out how its rows are to be decoded now. */
 async function lockedTable(session: Session, table: PostgresTable): Promise<PostgresTable> {
