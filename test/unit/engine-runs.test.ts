@@ -13,7 +13,6 @@ import {
   filled,
   orders,
   recording,
-  retry,
   tables,
   user,
   users,
