@@ -121,7 +121,6 @@ export class Reporter {
     }
   }
 
-  /** Again only after changes: a table that is copied again, for one, leaves the position where it was. */
   #caughtUpAt(text: string): void {
     this.#log.event(this.#caughtUp ? 'debug' : 'info', 'caught_up', `Caught up with the source at ${text}`, {
       position: text,

@@ -4,18 +4,7 @@ import { MemoryCheckpointStore } from '../../src/checkpoints/memory.js'
 import type { Source } from '../../src/core/source.js'
 import { SyncEngine } from '../../src/engine/sync-engine.js'
 import { FailAfterWrite, type FaultyOperation, faulty, MemorySink, Reject } from '../../src/testing/index.js'
-import {
-  copied,
-  events,
-  expectEqual,
-  filled,
-  lost,
-  recording,
-  retry,
-  tables,
-  user,
-  users,
-} from '../support/engine-fixtures.js'
+import { copied, events, expectEqual, filled, lost, recording, retry, user, users } from '../support/engine-fixtures.js'
 
 describe('errors that pass', () => {
   it('of a write are met by writing the batch again', async () => {

@@ -17,7 +17,6 @@ import {
   lost,
   orders,
   recording,
-  retry,
   tables,
   user,
   users,

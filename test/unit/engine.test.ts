@@ -5,7 +5,7 @@ import { SyncError } from '../../src/core/errors.js'
 import type { Source } from '../../src/core/source.js'
 import { SyncEngine } from '../../src/engine/sync-engine.js'
 import { type FaultyOperation, faulty, MemorySink, Reject } from '../../src/testing/index.js'
-import { events, expectEqual, fatal, filled, lost, once, retry, tables } from '../support/engine-fixtures.js'
+import { events, expectEqual, fatal, filled, lost } from '../support/engine-fixtures.js'
 
 describe('an engine', () => {
   it('runs once at a time, and again afterwards', async () => {

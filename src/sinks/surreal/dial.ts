@@ -40,7 +40,7 @@ const lockDelayMs = 100
 
 /** Opens an engine in this process. Every lane gets the same one, because a database file has one opener. */
 export function embeddedDial(options: DialOptions): Dial {
-  // The engine trusts whoever opens it, and a new database has no users to sign in as.
+  // The engine trusts whoever opens it, and refuses to sign in to a new database, which has no users.
   const levels = new SignInLevels({ ...options.credentials, username: undefined })
   const dial: Dial = async (abortable) => {
     const engines = await embeddedEngines(options.address)

@@ -17,7 +17,10 @@ export interface SurrealAddressOptions {
   readonly url: string
   readonly namespace: string
   readonly database: string
-  /** Without meaning for `mem://`, `surrealkv://` and `rocksdb://`: whoever opens those owns them. */
+  /**
+   * Not used for `mem://`, `surrealkv://` and `rocksdb://`, and not compared with any users in there either: SurrealDB gives
+   * whoever opens those every right, and refuses to sign in where no user was defined yet.
+   */
   readonly username?: string
   readonly password?: string
   /** Where the user is defined. By default the root, the namespace and the database are tried in turn. */

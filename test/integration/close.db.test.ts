@@ -1,0 +1,44 @@
+/** Closing: as often as one likes, before and after, and the same object opens again. */
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { PostgresTriggerSource, type Sink, type Source, SurrealSink } from '../../src/index.js'
+import { createDatabase, type TestDatabase } from '../support/database.js'
+import { type SurrealServer, startSurreal } from '../support/surreal-server.js'
+
+let database: TestDatabase
+let server: SurrealServer
+
+beforeAll(async () => {
+  database = await createDatabase()
+  server = await startSurreal()
+})
+
+afterAll(async () => {
+  await server.stop()
+  await database[Symbol.asyncDispose]()
+})
+
+const context = { syncId: 'test', warn: () => {} }
+
+async function closesAgain(side: Source | Sink): Promise<void> {
+  await side.close?.()
+  for (let time = 0; time < 2; time += 1) {
+    await side.open?.(context)
+    await Promise.all([side.close?.(), side.close?.()])
+    await side.close?.()
+  }
+}
+
+it('a PostgreSQL source closes again, and leaves no connection', async () => {
+  const source = new PostgresTriggerSource({ url: database.url })
+  await closesAgain(source)
+  await expect(source.tables()).rejects.toMatchObject({ code: 'E_CONFIG' })
+  const client = await database.client()
+  const ours = `select count(*)::int as count from pg_stat_activity where application_name = 'surreal-sync' and datname = current_database()`
+  await expect.poll(async () => (await client.query(ours)).rows[0].count).toBe(0)
+})
+
+it('a SurrealDB sink closes again', async () => {
+  const user = { username: 'root', password: 'root' }
+  await closesAgain(new SurrealSink({ url: server.ws, namespace: 'n', database: 'd', ...user }))
+  await closesAgain(new SurrealSink({ url: 'mem://', namespace: 'n', database: 'd' }))
+})
