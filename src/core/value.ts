@@ -117,6 +117,11 @@ export interface ValueWriter {
   infinity(negative: boolean): void
   interval(months: number, days: number, micros: bigint): void
   json(value: Json): void
+  /**
+   * A JSON text that need not be parsed: valid UTF-8, no name twice in an object. False, with nothing written: the document
+   * must come by `json`.
+   */
+  jsonUtf8?(source: Uint8Array, start: number, end: number): boolean
   /** Then `length` cells. */
   array(length: number): void
   /** Then `length` times `name` and one cell. */

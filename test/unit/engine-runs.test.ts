@@ -17,6 +17,7 @@ import {
   lost,
   orders,
   recording,
+  retry,
   tables,
   user,
   users,

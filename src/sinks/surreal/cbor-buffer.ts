@@ -96,6 +96,25 @@ export class CborBuffer {
     this.view.setUint32(position + 1, length)
   }
 
+  /**
+   * Completes an item whose head was written as one byte: its argument is known now. What follows the head is moved if a
+   * byte is too small for it.
+   */
+  putHeadAt(position: number, major: number, argument: number): void {
+    if (argument < 24) {
+      this.memory[position] = major | argument
+      return
+    }
+    const end = this.position
+    const headSize = argument < 0x100 ? 2 : argument < 0x10000 ? 3 : 5
+    this.reserve(headSize)
+    this.move(position + 1, end, position + headSize)
+    const after = this.position
+    this.position = position
+    this.putHead(major, argument)
+    this.position = after
+  }
+
   putTag(tag: number): void {
     this.putHead(0xc0, tag)
   }

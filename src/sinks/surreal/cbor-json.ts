@@ -22,10 +22,10 @@ export function putJson(buffer: CborBuffer, value: Json, site: CellSite, keyed: 
 /** False: the document cannot be written, and the buffer holds a part of it. */
 function putNested(buffer: CborBuffer, value: Json, site: CellSite, keyed: boolean, depth: number): boolean {
   if (typeof value === 'string') putJsonText(buffer, value, site)
-  else if (typeof value === 'number') putNumber(buffer, value, site, keyed)
+  else if (typeof value === 'number') putJsonNumberValue(buffer, value, site, keyed)
   else if (value === null) buffer.putByte(cbor.null)
   else if (typeof value === 'boolean') buffer.putByte(value ? cbor.true : cbor.false)
-  else if (typeof value === 'bigint' || value instanceof Decimal) putNumber(buffer, value, site, keyed)
+  else if (typeof value === 'bigint' || value instanceof Decimal) putJsonNumberValue(buffer, value, site, keyed)
   else if (depth === depthMax) return false
   else if (isArray(value)) {
     buffer.putHead(cbor.array, value.length)
@@ -42,14 +42,21 @@ function putNested(buffer: CborBuffer, value: Json, site: CellSite, keyed: boole
   return true
 }
 
-function putNumber(buffer: CborBuffer, value: number | bigint | Decimal, site: CellSite, keyed: boolean): void {
+/** A number of a document. */
+export function putJsonNumberValue(
+  buffer: CborBuffer,
+  value: number | bigint | Decimal,
+  site: CellSite,
+  keyed: boolean,
+): void {
   if (typeof value === 'number' && Number.isSafeInteger(value)) buffer.putInteger(value)
   else if (typeof value === 'number' && !keyed && putShortDecimal(buffer, String(value))) return
   else if (typeof value === 'number' && !Number.isFinite(value)) buffer.putFloat(value)
   else if (!putJsonNumber(buffer, String(value), keyed)) site.count('decimal')
 }
 
-function putJsonText(buffer: CborBuffer, value: string, site: CellSite): void {
+/** A text of a document, or the name of a member. */
+export function putJsonText(buffer: CborBuffer, value: string, site: CellSite): void {
   if (!value.isWellFormed()) site.count('text')
   buffer.putText(value)
 }

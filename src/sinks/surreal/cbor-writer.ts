@@ -5,10 +5,12 @@ import { durationText } from '../../core/duration.js'
 import type { Json, RangeBound, Shape, ValueWriter } from '../../core/value.js'
 import { CborBuffer, cbor } from './cbor-buffer.js'
 import { putJson } from './cbor-json.js'
+import { JsonTextEncoder } from './cbor-json-text.js'
 import { isInt64, putBigInteger, putDecimal } from './cbor-number.js'
 import { putShape, shapeText } from './cbor-shape.js'
 import { isKeyDecimal, isKeySecond, keyNumber } from './key-forms.js'
 import { CellSite, type ValueForms } from './types.js'
+import { uuidText } from './uuid-text.js'
 
 const secondsPerDay = 86_400
 const microsPerSecond = 1_000_000n
@@ -20,7 +22,6 @@ const nanByte = 0x4e
 
 const nullBytes = Uint8Array.of(cbor.null)
 const boundHeads = { inclusive: Uint8Array.of(0xd8, 50), exclusive: Uint8Array.of(0xd8, 51), unbounded: nullBytes }
-const hex = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 
 /** A range, or a container within one, whose cells are still being written. */
 interface OpenCell {
@@ -38,6 +39,7 @@ export class CborWriter extends CborBuffer implements ValueWriter {
   /** Within a record id: one spelling for equal values, only forms that SurrealDB can read back, and never a null. */
   keyed = false
   readonly #open: OpenCell[] = []
+  readonly #jsonText = new JsonTextEncoder(this)
 
   constructor(forms: ValueForms, capacityBytes?: number) {
     super(capacityBytes)
@@ -152,6 +154,12 @@ export class CborWriter extends CborBuffer implements ValueWriter {
   json(value: Json): void {
     putJson(this, value, this.site, this.keyed)
     this.#end()
+  }
+
+  jsonUtf8(source: Uint8Array, start: number, end: number): boolean {
+    if (this.keyed || !this.#jsonText.put(source, start, end, this.site)) return false
+    this.#end()
+    return true
   }
 
   array(length: number): void {
@@ -281,15 +289,6 @@ export class CborWriter extends CborBuffer implements ValueWriter {
       if (open.after !== undefined) this.putRaw(open.after)
     }
   }
-}
-
-function uuidText(source: Uint8Array, start: number): string {
-  let text = ''
-  for (let index = 0; index < 16; index += 1) {
-    if (index === 4 || index === 6 || index === 8 || index === 10) text += '-'
-    text += hex[source[start + index] ?? 0]
-  }
-  return text
 }
 
 function nameBytes(name: string): Uint8Array {

@@ -1,7 +1,7 @@
 /** A JSON parser that loses no digit (RFC 8259). */
 import { bareObject } from '../../../core/bare-object.js'
-import { canonicalDecimal } from '../../../core/decimal.js'
-import { Decimal, type Json } from '../../../core/value.js'
+import { jsonNumber } from '../../../core/json-number.js'
+import type { Json } from '../../../core/value.js'
 
 /** Deeper documents are not parsed: whoever walks the result may recurse. */
 const depthMax = 1_000
@@ -20,7 +20,7 @@ const minus = 0x2d
 
 /**
  * The value of a JSON text. Integers beyond 2^53 are bigints, other numbers that a double cannot hold are
- * {@link Decimal}; of equal names the last wins. `undefined`: nested more than 1,000 deep.
+ * `Decimal`; of equal names the last wins. `undefined`: nested more than 1,000 deep.
  * @throws SyntaxError
  */
 export function parseJson(text: string): Json | undefined {
@@ -198,7 +198,7 @@ class Parser {
       position += 1
     }
     this.#position = position
-    return numberOf(text.slice(start, position), whole)
+    return jsonNumber(text.slice(start, position), whole)
   }
 
   #word<Word extends Json>(word: string, value: Word): Word {
@@ -232,15 +232,4 @@ function isAt(name: string, text: string, start: number, end: number): boolean {
 
 function bareJson(): { [name: string]: Json } {
   return bareObject() as { [name: string]: Json }
-}
-
-function numberOf(text: string, whole: boolean): number | bigint | Decimal {
-  const value = Number(text)
-  if (whole) return Number.isSafeInteger(value) ? value : BigInt(text)
-  if (Number.isNaN(value)) throw new SyntaxError('Invalid number in JSON')
-  // Up to 15 significant digits survive a double, unless it overflows or underflows.
-  if (text.length <= 16 && Number.isFinite(value) && Math.abs(value) > 1e-290) return value
-  return Number.isFinite(value) && canonicalDecimal(text) === canonicalDecimal(String(value))
-    ? value
-    : new Decimal(text)
 }
