@@ -245,8 +245,8 @@ describe('no statement waits longer for us than lock_timeout', () => {
   })
 })
 
-describe('the triggers never fail', () => {
-  const capture = () => new Replica({ url: database.url, schemas: ['app'] }).full()
+describe.each(['row', 'statement'] as const)('%s triggers never fail', (triggerLevel) => {
+  const capture = () => new Replica({ url: database.url, schemas: ['app'], triggerLevel }).full()
 
   it('a statement on a row of 140 MB', async () => {
     await user.query('create table app.big (id int primary key, n int, b bytea)')
@@ -296,7 +296,7 @@ describe('the triggers never fail', () => {
   })
 
   it('a statement of a session with a cached plan, once a follower has seen that the key was retyped or renamed', async () => {
-    const options = { url: database.url, tables: ['app.t'] }
+    const options = { url: database.url, tables: ['app.t'], triggerLevel }
     const replica = new Replica(options)
     await replica.full()
     await user.query({ name: 'cached', text: 'insert into app.t (v, id) values ($1, $2)', values: ['x', 500] })
