@@ -4,6 +4,9 @@ import { join } from 'node:path'
 import pg from 'pg'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { type PostgresServer, startPostgres } from '../../src/demo/postgres-server.js'
+import { SyncEngine } from '../../src/engine/sync-engine.js'
+import { PostgresTriggerSource } from '../../src/sources/postgres/trigger-source.js'
+import { MemorySink } from '../../src/testing/index.js'
 import { eventually } from '../support/eventually.js'
 import { expectFresh } from '../support/fresh-copy.js'
 import { Replica } from '../support/replica.js'
@@ -49,21 +52,39 @@ async function expectRefusal(code: string, work: () => Promise<unknown>): Promis
   expect([replica.sink.operations.length, replica.sink.rows('public.t'), await stored()]).toEqual(before)
 }
 
-it('applies nothing that a crash of the server could take back', async () => {
-  const lost = 'select pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn()'
-  let number = 0
-  const writeLoosely = () => {
-    number += 1
-    return run('set synchronous_commit = off', `insert into t values (${number}, 'loose')`, lost)
+/** Notes for each write whether all of the log is on disk by then. */
+class ObservingSink extends MemorySink {
+  readonly flushed: unknown[] = []
+
+  override async write(...args: Parameters<MemorySink['write']>): Promise<void> {
+    const [row] = await run('select pg_current_wal_insert_lsn() <= pg_current_wal_flush_lsn()')
+    this.flushed.push(row?.[0])
+    await super.write(...args)
   }
-  await eventually(async () => (await writeLoosely())[0]?.[0] === true, 'a commit is in memory only')
-  await replica.catchUp()
-  const applied = replica.sink.rows('public.t')
+}
+
+it('applies nothing that a crash of the server could take back', async () => {
+  const sink = new ObservingSink()
+  const engine = () => new SyncEngine({ source: new PostgresTriggerSource({ url }), sink, checkpoints: sink })
+  await engine().run({ phase: 'full' })
+  sink.flushed.length = 0
+  let number = 0
+  const isLoose = async () => {
+    number += 1
+    const [row] = await run(
+      'set synchronous_commit = off',
+      `insert into t values (${number}, 'loose')`,
+      'select pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn()',
+    )
+    return row?.[0] === true
+  }
+  await eventually(isLoose, 'a commit is in memory only')
+  await engine().run({ phase: 'incremental' })
+  expect(sink.flushed).toEqual([true])
+  const applied = sink.rows('public.t')
   expect(applied).toHaveLength(number)
   await server.restart('immediate')
   expect(await run('select id, v from t order by id')).toEqual(applied.map(({ id, v }) => [id, v]))
-  await replica.catchUp()
-  await expectFresh(replica, { url })
 })
 
 it('reads no changes from a standby, and refuses what was promoted', async () => {

@@ -1,6 +1,7 @@
 /** The source's users: nothing of ours may make their statements fail, or wait for long. */
 import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { PostgresTriggerSource } from '../../src/sources/postgres/trigger-source.js'
 import { createDatabase, type TestDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { expectFresh } from '../support/fresh-copy.js'
@@ -177,6 +178,50 @@ describe('no statement waits longer for us than lock_timeout', () => {
     await expectFresh(replica, { url: database.url, tables: ['app.t'] })
   })
 
+  it('at an upgrade by several installers at once, and at teardown', async () => {
+    const options = { url: database.url, tables: ['app.t'] }
+    const replicas = Array.from({ length: 3 }, () => new Replica(options))
+    await replicas[0]?.full()
+    const stop = new AbortController()
+    const longest = load(stop.signal, 4)
+    longest.catch(() => undefined)
+    const isWaiting = (codes: readonly string[]) => codes.includes('waiting_for_lock')
+    try {
+      // Another text, and a trigger of another name: functions are written anew, triggers created and dropped.
+      await admin.query(`do $$ declare f oid; t name; begin
+        select oid into f from pg_proc where proname like 'surreal_sync_capture_%';
+        execute replace(pg_get_functiondef(f), 'begin', 'begin -- older');
+        select tgname into t from pg_trigger where tgrelid = 'app.t'::regclass and tgname like 'surreal_sync_capture_%';
+        execute format('alter trigger %I on app.t rename to surreal_sync_older', t); end $$`)
+      const slow = await app.client()
+      await slow.query(`begin; insert into app.t values (0, 'open')`)
+      const upgrading = Promise.all(replicas.map((replica) => replica.full()))
+      await eventually(
+        async () => replicas.some(({ warnings }) => isWaiting(warnings.map(({ code }) => code))),
+        'an installer gave way',
+      )
+      await slow.query('commit')
+      await upgrading
+      const { rows } = await admin.query<{ name: string }>(
+        `select regexp_replace(tgname, '_\\d+$', '') as name from pg_trigger where tgrelid = 'app.t'::regclass order by 1`,
+      )
+      expect(rows.map(({ name }) => name)).toEqual(['surreal_sync_capture', 'surreal_sync_truncate'])
+      for (const replica of replicas) await replica.catchUp()
+
+      await slow.query(`begin; insert into app.t values (-1, 'open')`)
+      const source = new PostgresTriggerSource(options)
+      const codes: string[] = []
+      const removing = source.teardown({ warn: ({ code }) => codes.push(code) })
+      await eventually(async () => isWaiting(codes), 'teardown gave way')
+      await slow.query('commit')
+      await removing
+      expect(await source.teardownSql()).toBe('')
+    } finally {
+      stop.abort()
+      console.log(`longest statement of the application: ${Math.round(await longest)} ms`)
+    }
+  })
+
   it('while changes are read and tables are replaced', async () => {
     const options = { url: database.url, tables: ['app.t'] }
     const replica = new Replica(options)
@@ -200,8 +245,8 @@ describe('no statement waits longer for us than lock_timeout', () => {
   })
 })
 
-describe('the triggers never fail', () => {
-  const capture = () => new Replica({ url: database.url, schemas: ['app'] }).full()
+describe.each(['row', 'statement'] as const)('%s triggers never fail', (triggerLevel) => {
+  const capture = () => new Replica({ url: database.url, schemas: ['app'], triggerLevel }).full()
 
   it('a statement on a row of 140 MB', async () => {
     await user.query('create table app.big (id int primary key, n int, b bytea)')
@@ -251,7 +296,7 @@ describe('the triggers never fail', () => {
   })
 
   it('a statement of a session with a cached plan, once a follower has seen that the key was retyped or renamed', async () => {
-    const options = { url: database.url, tables: ['app.t'] }
+    const options = { url: database.url, tables: ['app.t'], triggerLevel }
     const replica = new Replica(options)
     await replica.full()
     await user.query({ name: 'cached', text: 'insert into app.t (v, id) values ($1, $2)', values: ['x', 500] })

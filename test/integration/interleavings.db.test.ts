@@ -200,6 +200,7 @@ describe('changes', () => {
     await a.query(
       `with gone as (delete from accounts where id = 2 returning *) insert into accounts select 20, v from gone`,
     )
+    await a.query(`copy accounts from program 'printf "40\\tcopied\\n"'`)
     await a.query(`update accounts set v = o.n::text from orders o where o.account = accounts.id`)
     const { rows } = await a.query<{ version: number }>(`select current_setting('server_version_num')::int as version`)
     if ((rows[0]?.version ?? 0) >= 150_000) {

@@ -18,10 +18,7 @@ export async function currentPosition(
 ): Promise<AuditPosition> {
   const identity = await readIdentity(session)
   const { incarnation } = await readAuditState(session, names)
-  const marks = await readMarks(
-    session,
-    tables.map(({ oid }) => oid),
-  )
+  const marks = await readMarks(session, tables)
   const sequence = await currentSequence(session, names, options)
   const anchor = await lastRow(session, names, sequence)
   const records = tables.flatMap((table) => {

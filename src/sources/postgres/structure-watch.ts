@@ -109,7 +109,8 @@ export class StructureWatch {
    */
   async same(session: Session, oids: Iterable<number>): Promise<boolean> {
     const compared = this.#watched.size <= tablesComparedMax ? [...this.#watched.keys()] : [...oids]
-    const marks = await readMarks(session, compared)
+    const tables = compared.flatMap((oid) => this.#watched.get(oid)?.table ?? [])
+    const marks = await readMarks(session, tables)
     return compared.every((oid) => {
       const watched = this.#watched.get(oid)
       return this.isStuck(oid) || (watched?.mark !== undefined && watched.mark.whole === marks.get(oid)?.whole)
@@ -127,7 +128,7 @@ export class StructureWatch {
     this.#listing = listing
     // Capturing a table again changes its marks, so it takes a second look to settle.
     for (let turn = 1; turn <= 3; turn += 1) {
-      const marks = await this.#connections.use((session) => readMarks(session, [...this.#watched.keys()]))
+      const marks = await this.#connections.use((session) => readMarks(session, [...this.tables.values()]))
       const moved = [...this.#watched].filter(([oid, watched]) => isMoved(watched, marks.get(oid)))
       if (moved.length === 0) return
       const oids = moved.map(([oid]) => oid)

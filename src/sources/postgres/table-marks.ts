@@ -42,25 +42,13 @@ interface EnumRecord {
   readonly hash: string
 }
 
-/** Types that somebody made are walked through, because altering them leaves no trace at the tables that use them. */
-const marksSql = `
-with recursive tree as materialized (
-  select o.oid as root, c.oid, c.xmin, c.relfilenode, c.relkind
-  from pg_catalog.unnest($1::pg_catalog.oid[]) o(oid)
-  join pg_catalog.pg_class c on c.oid = o.oid
-), leaf as materialized (
-  select * from tree
-  union all
-  select t.root, c.oid, c.xmin, c.relfilenode, c.relkind
-  from tree t
-  cross join lateral pg_catalog.pg_partition_tree(t.oid) p
-  join pg_catalog.pg_class c on c.oid = p.relid
-  where t.relkind = 'p' and p.relid <> t.oid
-), made(root, oid) as (
-  select t.oid, a.atttypid
-  from tree t
-  join pg_catalog.pg_attribute a on a.attrelid = t.oid and a.attnum > 0
-  where a.atttypid >= ${firstUserOid}
+const plainSql = marksSql('', 'null, null')
+
+/** For tables with types that somebody made: altering a type leaves no trace at the tables that use it. */
+const typedSql = marksSql(
+  `, made(root, oid) as (
+  select a.attrelid, a.atttypid from pg_catalog.pg_attribute a
+  where a.attrelid = any($2::pg_catalog.oid[]) and a.attnum > 0 and a.atttypid >= ${firstUserOid}
   union
   select m.root, part.oid
   from made m
@@ -73,7 +61,30 @@ with recursive tree as materialized (
     union all select r.rngtypid from pg_catalog.pg_range r where r.rngmultitypid = y.oid
   ) part(oid)
   where part.oid >= ${firstUserOid}
+)`,
+  `(select pg_catalog.string_agg(pg_catalog.concat_ws(':', a.attrelid, a.attnum, a.xmin), ',' order by a.attrelid, a.attnum)
+    from made m join pg_catalog.pg_type y on y.oid = m.oid
+    join pg_catalog.pg_attribute a on a.attrelid = y.typrelid and a.attnum > 0 where m.root = l.root),
+  (select pg_catalog.json_agg(pg_catalog.json_build_array(e.oid::pg_catalog.int8, e.labels) order by e.oid) from (
+    select m.oid, pg_catalog.array_agg(v.enumlabel order by v.oid) as labels
+    from made m join pg_catalog.pg_enum v on v.enumtypid = m.oid where m.root = l.root group by m.oid) e)`,
 )
+
+function marksSql(types: string, typeParts: string): string {
+  return `
+with recursive tree as materialized (
+  select o.oid as root, c.oid, c.xmin, c.relfilenode, c.relkind
+  from pg_catalog.unnest($1::pg_catalog.oid[]) o(oid)
+  join pg_catalog.pg_class c on c.oid = o.oid
+), leaf as materialized (
+  select * from tree
+  union all
+  select t.root, c.oid, c.xmin, c.relfilenode, c.relkind
+  from tree t
+  cross join lateral pg_catalog.pg_partition_tree(t.oid) p
+  join pg_catalog.pg_class c on c.oid = p.relid
+  where t.relkind = 'p' and p.relid <> t.oid
+)${types}
 select l.root,
   pg_catalog.string_agg(pg_catalog.concat_ws(':', l.oid, l.xmin, l.relfilenode), ',' order by l.oid),
   (select pg_catalog.string_agg(i.indexrelid || ':' || i.xmin, ',' order by i.indexrelid) from pg_catalog.pg_index i where i.indrelid = l.root),
@@ -83,19 +94,24 @@ select l.root,
     from pg_catalog.pg_trigger g where g.tgrelid = l.oid and g.tgname ~ '^surreal_sync_'), ',' order by l.oid),
   (select pg_catalog.string_agg(pg_catalog.md5(f.prosrc || coalesce(f.proconfig::pg_catalog.text, '')), ',' order by f.oid)
     from pg_catalog.pg_proc f where f.proname = ('surreal_sync_capture_' || l.root)::pg_catalog.name),
-  (select pg_catalog.string_agg(pg_catalog.concat_ws(':', a.attrelid, a.attnum, a.xmin), ',' order by a.attrelid, a.attnum)
-    from made m join pg_catalog.pg_type y on y.oid = m.oid
-    join pg_catalog.pg_attribute a on a.attrelid = y.typrelid and a.attnum > 0 where m.root = l.root),
-  (select pg_catalog.json_agg(pg_catalog.json_build_array(e.oid::pg_catalog.int8, e.labels) order by e.oid) from (
-    select m.oid, pg_catalog.array_agg(v.enumlabel order by v.oid) as labels
-    from made m join pg_catalog.pg_enum v on v.enumtypid = m.oid where m.root = l.root group by m.oid) e)
+  ${typeParts}
 from leaf l
 group by l.root`
+}
 
 /** The marks of these tables; those that are gone have none. */
-export async function readMarks(session: Session, oids: readonly number[]): Promise<ReadonlyMap<number, TableMark>> {
-  if (oids.length === 0) return new Map()
-  const rows = await session.rows('looking at the structure of tables', marksSql, [oids])
+export async function readMarks(
+  session: Session,
+  tables: readonly PostgresTable[],
+): Promise<ReadonlyMap<number, TableMark>> {
+  if (tables.length === 0) return new Map()
+  const oids = tables.map(({ oid }) => oid)
+  const typed = tables.filter(({ columns }) => columns.some(({ typeOid }) => typeOid >= firstUserOid))
+  const doing = 'looking at the structure of tables'
+  const rows =
+    typed.length === 0
+      ? await session.rows(doing, plainSql, [oids])
+      : await session.rows(doing, typedSql, [oids, typed.map(({ oid }) => oid)])
   return new Map(
     rows.map(([oid, ...parts]) => {
       const [, , columns, triggers, functions, , enums] = parts
