@@ -7,7 +7,7 @@ import type { PostgresTable } from './postgres-table.js'
 import type { Session } from './session.js'
 
 export interface TableMark {
-  /** Changes with everything about the table, its indexes and its partitions. */
+  /** Changes with everything about the table, its indexes, its partitions and the composite types of its columns. */
   readonly whole: string
   /** Changes with its columns. A statement that rewrites rows with other values touches a column; VACUUM FULL does not. */
   readonly columns: string
@@ -24,8 +24,26 @@ export interface TableRecord {
   readonly capture: string
 }
 
+/** The types that PostgreSQL comes with have lower oids, and never change. */
+const ownTypeMin = 16_384
+
 const marksSql = `
-with tree as materialized (
+with recursive used(root, oid) as (
+  select a.attrelid, a.atttypid from pg_catalog.pg_attribute a
+  where a.attrelid = any($1::pg_catalog.oid[]) and a.attnum > 0 and a.atttypid >= ${ownTypeMin}
+  union
+  select u.root, part.oid
+  from used u
+  join pg_catalog.pg_type t on t.oid = u.oid
+  cross join lateral (
+    select t.typelem
+    union all select t.typbasetype
+    union all select a.atttypid from pg_catalog.pg_attribute a where a.attrelid = t.typrelid and a.attnum > 0
+    union all select r.rngsubtype from pg_catalog.pg_range r where r.rngtypid = t.oid
+    union all select r.rngtypid from pg_catalog.pg_range r where r.rngmultitypid = t.oid
+  ) part(oid)
+  where part.oid >= ${ownTypeMin}
+), tree as materialized (
   select o.oid as root, c.oid, c.xmin, c.relfilenode, c.relkind
   from pg_catalog.unnest($1::pg_catalog.oid[]) o(oid)
   join pg_catalog.pg_class c on c.oid = o.oid
@@ -46,7 +64,12 @@ select l.root,
   pg_catalog.string_agg((select pg_catalog.string_agg(pg_catalog.concat_ws(':', g.oid, g.xmin), ',' order by g.oid)
     from pg_catalog.pg_trigger g where g.tgrelid = l.oid and g.tgname ~ '^surreal_sync_'), ',' order by l.oid),
   (select pg_catalog.string_agg(pg_catalog.md5(f.prosrc || coalesce(f.proconfig::pg_catalog.text, '')), ',' order by f.oid)
-    from pg_catalog.pg_proc f where f.proname = ('surreal_sync_capture_' || l.root)::pg_catalog.name)
+    from pg_catalog.pg_proc f where f.proname = ('surreal_sync_capture_' || l.root)::pg_catalog.name),
+  (select pg_catalog.string_agg(pg_catalog.concat_ws(':', a.attrelid, a.attnum, a.xmin), ',' order by a.attrelid, a.attnum)
+    from used u
+    join pg_catalog.pg_type t on t.oid = u.oid
+    join pg_catalog.pg_attribute a on a.attrelid = t.typrelid and a.attnum > 0
+    where u.root = l.root)
 from leaf l
 group by l.root`
 
