@@ -26,14 +26,14 @@ const shortTests = [
   'integration/every-type',
   'integration/data-types-page',
   'integration/ddl-matrix',
+  'integration/extension-types',
+  'integration/fallbacks',
   'integration/interleavings.db',
 ]
 const longTests = [
   ...shortTests,
   'integration/codecs',
   'integration/coverage',
-  'integration/extension-types',
-  'integration/fallbacks',
   'integration/interleavings-',
   'integration/session-settings',
 ]
