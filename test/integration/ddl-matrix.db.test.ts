@@ -64,9 +64,10 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     changes: 'update t set p.c = 5 where id = 1',
   },
   'rename an attribute of a composite type': {
-    setup: `create type pair as (a int, b text); alter table t add column p pair; update t set p = row(id, v)::pair`,
-    statement: 'alter type pair rename attribute b to c',
-    changes: `update t set p.c = 'new' where id = 1`,
+    setup: `create type inner_pair as (a int, b text); create type pair as (list inner_pair[], n int);
+      alter table t add column p pair; update t set p = row(array[row(id, v)::inner_pair], 1)::pair`,
+    statement: 'alter type inner_pair rename attribute a to c',
+    changes: 'update t set p.n = 5 where id = 1',
   },
   'rename the table': { statement: 'alter table t rename to u', changes: `update u set v = 'new' where id = 1` },
   'move the table to another schema': {

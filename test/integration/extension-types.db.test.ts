@@ -5,15 +5,8 @@
 import type pg from 'pg'
 import { describe, expect, it } from 'vitest'
 import { createDatabase } from '../support/database.js'
+import { standInSql } from '../support/stand-in.js'
 import { SurrealReplica } from '../support/surreal-replica.js'
-
-/** A type whose binary form is the bytes that are put in. */
-const standInSql = (type: string) => `
-create type ${type};
-create function ${type}_in(cstring) returns ${type} language internal immutable strict as 'byteain';
-create function ${type}_out(${type}) returns cstring language internal immutable strict as 'byteaout';
-create function ${type}_send(${type}) returns bytea language internal immutable strict as 'byteasend';
-create type ${type} (input = ${type}_in, output = ${type}_out, send = ${type}_send, like = bytea)`
 
 const point = '0101000000000000000000F03F0000000000000040'
 const pointZ = '0101000080000000000000F03F00000000000000400000000000000840'

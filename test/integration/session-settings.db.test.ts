@@ -22,8 +22,15 @@ const sessions: readonly (readonly string[])[] = [
     `array_nulls = off`,
     `quote_all_identifiers = on`,
   ],
+  [`lc_monetary = 'POSIX'`, `lc_time = 'POSIX'`, `client_encoding = 'EUC_JP'`],
   [`client_encoding = 'SJIS'`, `row_security = off`, `session_replication_role = replica`, `statement_timeout = '5s'`],
 ]
+
+/** Locales that not every system has, with as many fraction digits of money as the server's own. */
+const localesToTry = ['de_DE.UTF-8', 'en_US.UTF-8', 'hi_IN.UTF-8']
+
+const tryLocale = (locale: string) =>
+  `do $$ begin set lc_monetary = '${locale}'; exception when others then null; end $$`
 
 /** Built from parts that no setting touches. */
 const columns = {
@@ -53,6 +60,7 @@ it('all sessions write the same records, keys included', async () => {
   const write = async (phase: number) => {
     for (const [index, settings] of sessions.entries()) {
       const client = await database.client()
+      await client.query(tryLocale(localesToTry[index % localesToTry.length] ?? 'C'))
       for (const setting of settings) await client.query(`set ${setting}`)
       const values = Object.values(columns).join(', ')
       await client.query(`insert into public.t select ${phase * 100 + index}, ${values}`)

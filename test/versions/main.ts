@@ -21,14 +21,20 @@ const packages: Readonly<Record<string, string>> = {
 }
 
 /** Parts of the paths of test files. */
-const shortTests = ['integration/types.db', 'integration/every-type', 'integration/interleavings.db']
+const shortTests = [
+  'integration/types.db',
+  'integration/every-type',
+  'integration/data-types-page',
+  'integration/ddl-matrix',
+  'integration/extension-types',
+  'integration/fallbacks',
+  'integration/interleavings.db',
+]
 const longTests = [
   ...shortTests,
   'integration/codecs',
   'integration/coverage',
-  'integration/data-types-page',
   'integration/interleavings-',
-  'integration/ddl-matrix',
   'integration/session-settings',
 ]
 

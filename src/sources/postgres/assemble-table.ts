@@ -77,6 +77,7 @@ function postgresColumn(column: CatalogColumn, type: ColumnType): PostgresColumn
     codec: type.codec,
     quoted,
     select: type.select(quoted),
+    unknownType: type.unknown,
     selectFrom: (alias) => type.select(`${alias}.${quoted}`),
   }
 }

@@ -11,7 +11,9 @@ export interface PostgresColumn extends Column {
   readonly quoted: string
   /** The expression to read the column by: its quoted name, or that name converted to text on the server. */
   readonly select: string
-  /** The same, of a table alias that is already quoted. */
+  /** Whether it is text for want of a codec for a type that is not PostgreSQL's own. */
+  readonly unknownType: boolean
+  /** The same as `select`, of a table alias that is already quoted. */
   selectFrom(alias: string): string
 }
 

@@ -25,6 +25,12 @@ export async function selectTables(
     if (named) throw new SyncError(code, message, { table: label, hint })
     warn({ code: 'table_skipped', table: label, message: `${message}; it is left out` })
   }
+  for (const { label, columns } of tables) {
+    for (const { name, sourceType } of columns.filter(({ unknownType }) => unknownType)) {
+      const message = `Column ${name} of ${label} is stored as text: nothing else is known of its type ${sourceType}`
+      warn({ code: 'type_as_text', table: label, column: name, message })
+    }
+  }
   if (tables.length > 0) return tables
   const hidden = skipped.find(({ code }) => code === 'E_RIGHTS')
   if (hidden !== undefined) throw new SyncError(hidden.code, hidden.message, { table: hidden.label, hint: hidden.hint })

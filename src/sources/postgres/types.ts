@@ -14,8 +14,8 @@ import { quoteQualified } from './quoted-name.js'
 export interface ColumnType {
   readonly type: LogicalType
   readonly codec: Codec
-  /** Whether it is read as the text that PostgreSQL prints, because there is no codec of its own. */
-  readonly text: boolean
+  /** Whether it is read as the text that PostgreSQL prints, though it is no type of PostgreSQL's own. */
+  readonly unknown: boolean
   /** The expression that gives what the codec reads. */
   select(reference: string): string
   /** Whether equal values always have equal text, by the type's own equality. */
@@ -52,7 +52,7 @@ export class TypeResolver {
     const castType = base === undefined ? 'pg_catalog.text' : quoteQualified(base.schema, base.name)
     const builtin = base === undefined || base.oid < firstUserOid
     const wire = this.#wire(oid, 0)
-    if (wire !== undefined) return { ...wire, text: false, select: (reference) => reference, castType, builtin }
+    if (wire !== undefined) return { ...wire, unknown: false, select: (reference) => reference, castType, builtin }
     const element = base !== undefined && isArray(base) ? this.#base(base.elementOid) : undefined
     if (element?.kind === 'b') {
       const codec = arrayCodec(textType.codec)
@@ -60,7 +60,7 @@ export class TypeResolver {
       return {
         type,
         codec,
-        text: true,
+        unknown: element.schema !== 'pg_catalog',
         select: (reference) => `${reference}::pg_catalog.text[]`,
         exactText: false,
         castType,
@@ -69,7 +69,7 @@ export class TypeResolver {
     }
     return {
       ...textType,
-      text: true,
+      unknown: (element ?? base)?.schema !== 'pg_catalog',
       select: base?.kind === 'b' && element === undefined ? castToText : printAsText,
       castType,
       builtin,
