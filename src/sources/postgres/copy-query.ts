@@ -6,7 +6,9 @@ import { CopyParser } from './copy-parser.js'
 import type { CopyRows } from './copy-rows.js'
 import type { CopyOptions } from './copy-stream.js'
 
-const chunksMaxDefault = 8
+const chunksMaxDefault = 24
+/** However few chunks that is: rows may be large. */
+const queuedBytesMax = 8 * 1024 * 1024
 /** Parts of the server's answer that only another kind of statement gets. */
 const foreign = 'The statement is no COPY TO STDOUT'
 
@@ -19,6 +21,7 @@ export class CopyQuery implements Submittable {
   readonly #options: CopyOptions
   readonly #chunksMax: number
   readonly #chunks: CopyRows[] = []
+  #queuedBytes = 0
   #connection: Connection | undefined
   #parser: CopyParser | undefined
   #state: 'waiting' | 'copying' | 'copied' | 'commanded' | 'ended' | 'failed' = 'waiting'
@@ -49,7 +52,8 @@ export class CopyQuery implements Submittable {
       if (this.#state === 'failed') throw this.#error
       const chunk = this.#chunks.shift()
       if (chunk !== undefined) {
-        if (this.#chunks.length < this.#chunksMax) this.#resume()
+        this.#queuedBytes -= chunk.byteCount
+        if (!this.#isFull()) this.#resume()
         return chunk
       }
       if (this.#state === 'ended') return undefined
@@ -68,6 +72,7 @@ export class CopyQuery implements Submittable {
   async close(): Promise<void> {
     this.#break(undefined)
     this.#chunks.length = 0
+    this.#queuedBytes = 0
     this.#resume()
     this.#connection?.off('copyOutResponse', this.#copyOutResponse)
     this.#connection?.off('copyDone', this.#copyDone)
@@ -151,11 +156,16 @@ export class CopyQuery implements Submittable {
 
   #push(rows: CopyRows): void {
     this.#chunks.push(rows)
-    if (this.#chunks.length >= this.#chunksMax && !this.#paused) {
+    this.#queuedBytes += rows.byteCount
+    if (this.#isFull() && !this.#paused) {
       this.#paused = true
       this.#connection?.stream.pause()
     }
     this.#notify()
+  }
+
+  #isFull(): boolean {
+    return this.#chunks.length >= this.#chunksMax || this.#queuedBytes >= queuedBytesMax
   }
 
   #resume(): void {
@@ -169,6 +179,7 @@ export class CopyQuery implements Submittable {
     this.#error = error
     this.#settled = settled(this.#client.connection)
     this.#chunks.length = 0
+    this.#queuedBytes = 0
     this.#resume()
     this.#notify()
   }
