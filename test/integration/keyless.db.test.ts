@@ -78,7 +78,9 @@ describe('a table without a key', () => {
     const source = new PostgresTriggerSource({ url: database.url, tables: ['log'], keyless: 'copy' })
     const sink = new SurrealSink({ connect: async () => db, disconnect: async () => {} })
     await new SyncEngine({ source, sink }).run({ phase: 'full' })
-    const [rows] = await db.query<[unknown[]]>('SELECT VALUE [record::id(id), ctid, line] FROM (SELECT * FROM log ORDER BY id)')
+    const [rows] = await db.query<[unknown[]]>(
+      'SELECT VALUE [record::id(id), ctid, line] FROM (SELECT * FROM log ORDER BY id)',
+    )
     expect(rows).toEqual([
       ['(0,1)', '(0,1)', 'same'],
       ['(0,2)', '(0,2)', 'same'],

@@ -2,6 +2,7 @@
 import type { Client, Connection, Submittable } from 'pg'
 import pg from 'pg'
 import { SyncError } from '../../core/errors.js'
+import { CopyFrames } from './copy-frames.js'
 import { CopyParser } from './copy-parser.js'
 import type { CopyRows } from './copy-rows.js'
 import type { CopyOptions } from './copy-stream.js'
@@ -23,6 +24,7 @@ export class CopyQuery implements Submittable {
   readonly #chunks: CopyRows[] = []
   #queuedBytes = 0
   #connection: Connection | undefined
+  #frames: CopyFrames | undefined
   #parser: CopyParser | undefined
   #state: 'waiting' | 'copying' | 'copied' | 'commanded' | 'ended' | 'failed' = 'waiting'
   #error: unknown
@@ -43,7 +45,9 @@ export class CopyQuery implements Submittable {
     this.#connection = connection
     connection.once('copyOutResponse', this.#copyOutResponse)
     connection.once('copyDone', this.#copyDone)
-    if (this.#state === 'waiting') connection.query(this.#sql)
+    if (this.#state !== 'waiting') return
+    this.#frames = new CopyFrames(connection.stream, this.#push)
+    connection.query(this.#sql)
   }
 
   /** The next chunk; `undefined` when the whole of the COPY has been given. */
@@ -74,6 +78,7 @@ export class CopyQuery implements Submittable {
     this.#chunks.length = 0
     this.#queuedBytes = 0
     this.#resume()
+    this.#frames?.release()
     this.#connection?.off('copyOutResponse', this.#copyOutResponse)
     this.#connection?.off('copyDone', this.#copyDone)
     this.callback?.()
@@ -87,11 +92,8 @@ export class CopyQuery implements Submittable {
       this.#break(protocolError('rows came where none were expected'))
       return
     }
-    try {
-      this.#parser?.push(message.chunk)
-    } catch (error) {
-      this.#break(error)
-    }
+    this.#push(message.chunk, 0, message.chunk.byteLength)
+    this.#frames?.takeOver(message.chunk)
   }
 
   handleCommandComplete(message: { readonly text?: string }): void {
@@ -144,7 +146,7 @@ export class CopyQuery implements Submittable {
     if (this.#state !== 'waiting') return
     if (message.binary) {
       this.#state = 'copying'
-      this.#parser = new CopyParser(message.columnTypes.length, this.#options, (rows) => this.#push(rows))
+      this.#parser = new CopyParser(message.columnTypes.length, this.#options, (rows) => this.#queue(rows))
     } else this.#break(protocolError('it is not in binary format'))
   }
 
@@ -154,7 +156,16 @@ export class CopyQuery implements Submittable {
     else this.#break(protocolError('it ended without its trailer'))
   }
 
-  #push(rows: CopyRows): void {
+  readonly #push = (bytes: Uint8Array, start: number, end: number): void => {
+    if (this.#state !== 'copying') return
+    try {
+      this.#parser?.push(bytes, start, end)
+    } catch (error) {
+      this.#break(error)
+    }
+  }
+
+  #queue(rows: CopyRows): void {
     this.#chunks.push(rows)
     this.#queuedBytes += rows.byteCount
     if (this.#isFull() && !this.#paused) {
