@@ -70,8 +70,7 @@ export async function introspect(client: ClientBase, selection: TableSelection =
 
 /** These tables as they are now, in no particular order; those that are gone or can no longer be replicated are missing. */
 export async function introspectTables(client: ClientBase, oids: readonly number[]): Promise<readonly PostgresTable[]> {
-  const wanted = new Set(oids)
-  const relations = (await readRelations(client)).filter(({ oid }) => wanted.has(oid))
+  const relations = await readRelations(client, oids)
   const found = await readTables(
     client,
     relations.filter((relation) => skipOf(relation, true) === undefined),
