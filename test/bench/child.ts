@@ -21,7 +21,9 @@ import { encodeTable, openLanes, send } from './pieces.js'
 
 const job = JSON.parse(process.argv[2] ?? '') as Job
 const directory = await mkdtemp(join(tmpdir(), 'surreal-sync-bench-'))
-await using server = job.target === 'ws' ? await startSurreal({ storage: 'mem://' }) : undefined
+const storages: { readonly [target: string]: string } = { ws: 'mem://', wskv: `surrealkv://${join(directory, 'data')}` }
+const storage = storages[job.target]
+await using server = storage === undefined ? undefined : await startSurreal({ storage })
 const sinkOptions: SurrealSinkOptions = {
   url: server?.ws ?? (job.target === 'mem' ? 'mem://' : `${job.target}://${join(directory, 'data')}`),
   ...{ namespace: 'bench', database: 'bench' },
@@ -83,7 +85,7 @@ async function fullSync(transformed = false): Promise<number> {
   const sink = await SurrealSink.connect(sinkOptions)
   const transforms: readonly Transform[] = transformed ? [(rows) => rows.map((row) => ({ ...row, seen: true }))] : []
   const { tables } = await new SyncEngine({ source: source(), sink, transforms }).run({ phase: 'full' })
-  return tables.get(`public.${job.table}`)?.rows ?? 0
+  return [...tables.values()].reduce((sum, { rows }) => sum + rows, 0)
 }
 
 /** A full sync and a change of every row are not measured. */

@@ -2,7 +2,7 @@
 export interface Job {
   readonly kind: JobKind
   readonly postgres: { readonly url: string; readonly dataDir: string }
-  /** The table to read. */
+  /** The table to read, or a pattern of tables for `sync`. */
   readonly table: string
   readonly target: Target
   /** Rows of the table, for the jobs that count on it. */
@@ -16,8 +16,8 @@ export interface Job {
  */
 export type JobKind = 'sync' | 'objects' | 'pure' | 'naive' | 'encode' | 'encodeNaive' | 'drain' | 'apply' | 'latency'
 
-/** `ws` is a server in another process, which keeps its data in memory. */
-export type Target = 'mem' | 'surrealkv' | 'rocksdb' | 'ws'
+/** `ws` is a server in another process, which keeps its data in memory; `wskv` is one that keeps it in files. */
+export type Target = 'mem' | 'surrealkv' | 'rocksdb' | 'ws' | 'wskv'
 
 export interface Sample {
   readonly rows: number

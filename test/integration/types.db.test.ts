@@ -1,4 +1,4 @@
-/** Whatever a column holds, both phases store the same, and it is what PostgreSQL says. */
+/** Whatever a column holds, both phases store the same, as bytes and as objects, and it is what PostgreSQL says. */
 import pg from 'pg'
 import { expect, it } from 'vitest'
 import { seededRandom } from '../../src/demo/seeded-random.js'
@@ -104,16 +104,28 @@ it(`stores values of every type alike in both phases, with SEED=${seed}`, {
   await replica.full()
   const report = await replica.expectEqual()
   const full = await contents(replica)
+  // A transform needs objects: what it leaves alone is encoded by other means, and is the same.
+  await using objects = await SurrealReplica.open({
+    url: database.url,
+    engine: { id: 'objects', transforms: [(rows) => rows] },
+  })
+  await objects.full()
+  const expectFull = async (other: SurrealReplica) => {
+    for (const [name, records] of await contents(other)) expect(records, name).toEqual(full.get(name))
+  }
+  await expectFull(objects)
 
   for (const { name } of tables) await client.query(`delete from ${name}`)
-  await replica.catchUp()
-  const emptied = await contents(replica)
-  expect([...emptied].filter(([, records]) => records.length > 0).map(([name]) => name)).toEqual([])
+  for (const other of [replica, objects]) {
+    await other.catchUp()
+    const emptied = await contents(other)
+    expect([...emptied].filter(([, records]) => records.length > 0).map(([name]) => name)).toEqual([])
+  }
 
   await insertAll()
-  await replica.catchUp()
+  for (const other of [replica, objects]) await other.catchUp()
   await replica.expectEqual()
-  for (const [name, records] of await contents(replica)) expect(records, name).toEqual(full.get(name))
+  for (const other of [replica, objects]) await expectFull(other)
   expect(report.rows).toBeGreaterThan(rowCount * tables.length * 0.3)
   console.log(`types: ${generator.made} values in ${report.rows} rows of ${tables.length} tables, twice`)
 })

@@ -263,7 +263,8 @@ export const keyColumns: readonly TypedColumn[] = [
     .filter((type) => type !== 'money' && type !== 'jsonb')
     .map((type) => ({ name: `${columnName(type)}_list`, type: `${type}[]`, generate: keyed(arrayOf(scalar(type))) })),
   ...others
-    .filter(({ name }) => name !== 'trees')
+    // Tables with a domain within their key are left out.
+    .filter(({ name }) => !['leaf', 'tree', 'trees'].includes(name))
     .map((column) => ({
       ...column,
       name: `${column.name}_key`,

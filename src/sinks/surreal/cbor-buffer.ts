@@ -1,5 +1,7 @@
 /** A growable buffer of CBOR (RFC 8949), with the tags that SurrealDB understands. */
 
+import { SyncError } from '../../core/errors.js'
+
 /** Initial bytes of CBOR items that are written whole. */
 export const cbor = {
   array: 0x80,
@@ -18,6 +20,8 @@ const shortLength = 48
 /** Spans up to this length are copied byte by byte: cheaper than making a view of the source. */
 const shortBytes = 40
 const encoder = new TextEncoder()
+/** Far beyond any row that may be sent: some values become thousands of times larger, such as `1e131071` as decimal. */
+const capacityBytesMax = 320 * 1024 * 1024
 
 export class CborBuffer {
   protected memory: Uint8Array
@@ -164,9 +168,14 @@ export class CborBuffer {
   protected reserve(byteCount: number): void {
     const needed = this.position + byteCount
     if (needed <= this.memory.length) return
+    if (needed > capacityBytesMax) throw this.tooLarge(capacityBytesMax)
     const old = this.memory
-    this.#allocate(Math.max(needed, old.length * 2))
+    this.#allocate(Math.min(Math.max(needed, old.length * 2), capacityBytesMax))
     this.memory.set(old.subarray(0, this.position))
+  }
+
+  protected tooLarge(bytesMax: number): Error {
+    return new SyncError('E_ROW_TOO_LARGE', `A row takes more than ${bytesMax} bytes`)
   }
 
   #putAscii(value: string): boolean {

@@ -100,10 +100,10 @@ export class JsonTextEncoder {
     const [source, end] = [this.#source, this.#end]
     let position = firstEscape
     while (position < end && source[position] !== quote) position += source[position] === backslash ? 2 : 1
-    const text = this.#text(this.#position, position + 1)
+    const text = position < end ? parsed(this.#text(this.#position, position + 1)) : undefined
     this.#position = position + 1
-    if (position >= end || this.#site === undefined) return false
-    putJsonText(this.#buffer, JSON.parse(text) as string, this.#site)
+    if (text === undefined || this.#site === undefined) return false
+    putJsonText(this.#buffer, text, this.#site)
     return true
   }
 
@@ -121,16 +121,20 @@ export class JsonTextEncoder {
       else break
     }
     this.#position = position
+    if (position === (negative ? start + 1 : start)) return false
     if (whole && position - start <= digitsMax) this.#buffer.putInteger(negative ? -value : value)
     else if (this.#site !== undefined) {
-      putJsonNumberValue(this.#buffer, jsonNumber(this.#text(start, position), whole), this.#site, false)
+      const text = this.#text(start, position)
+      if (!whole && Number.isNaN(Number(text))) return false
+      putJsonNumberValue(this.#buffer, jsonNumber(text, whole), this.#site, false)
     }
     return true
   }
 
   #word(word: string, byte: number): boolean {
-    if (this.#text(this.#position, this.#position + word.length) !== word) return false
-    this.#position += word.length
+    const end = this.#position + word.length
+    if (end > this.#end || this.#text(this.#position, end) !== word) return false
+    this.#position = end
     this.#buffer.putByte(byte)
     return true
   }
@@ -146,5 +150,14 @@ export class JsonTextEncoder {
 
   #text(start: number, end: number): string {
     return Buffer.from(this.#source.buffer, this.#source.byteOffset + start, end - start).toString('utf8')
+  }
+}
+
+/** The value of a JSON string; `undefined`: it is none. */
+function parsed(text: string): string | undefined {
+  try {
+    return JSON.parse(text) as string
+  } catch {
+    return undefined
   }
 }

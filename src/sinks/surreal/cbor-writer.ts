@@ -212,6 +212,10 @@ export class CborWriter extends CborBuffer implements ValueWriter {
     this.#end()
   }
 
+  protected override tooLarge(bytesMax: number): Error {
+    return this.site.tooLarge(bytesMax)
+  }
+
   #keyDecimal(text: string): void {
     if (isKeyDecimal(text)) this.#finiteDecimal(text)
     else this.putText(text)

@@ -45,6 +45,7 @@ export class Lane {
   encoding: Encoding = 'objects'
   readonly #index: number
   #pipeline = ''
+  #conflictCount = 0
   /** The tokens that the state record may hold: several when the outcome of transactions is unknown. */
   #known: readonly string[] = []
 
@@ -57,6 +58,11 @@ export class Lane {
   /** A transaction was sent and nobody knows what became of it. It may even be carried out later. */
   get suspect(): boolean {
     return this.#known.length > 1
+  }
+
+  /** How many conflicts its transactions have met. */
+  get conflictCount(): number {
+    return this.#conflictCount
   }
 
   /** Begins a run. */
@@ -109,6 +115,7 @@ export class Lane {
       if (failure === undefined || (mayExist && isExistingRecord(failure))) return failure
       // An update found nothing and the create found something: another writer was in between.
       const passing = isConflict(failure) || isExistingRecord(failure)
+      if (passing) this.#conflictCount += 1
       if (!passing || attempt === conflictAttemptsMax) throw this.#explain(failure, table)
       await pause(conflictDelayMs * 2 ** attempt * (0.5 + Math.random()), options.signal)
     }

@@ -45,10 +45,10 @@ export class RowEncoder {
     writer.reset(keptBytesMax)
   }
 
-  /** The next piece, or undefined after the last one. */
-  next(): Piece | undefined {
+  /** The next piece, or undefined after the last one. @param bytesMax Overrides that of the limits. */
+  next(bytesMax = this.#limits.bytesMax): Piece | undefined {
     const writer = this.#writer
-    const { rowsMax, bytesMax } = this.#limits
+    const { rowsMax } = this.#limits
     writer.position = 0
     writer.putArrayPlaceholder()
     let rowCount = 0

@@ -5,6 +5,7 @@ import type { SyncWarning } from '../../core/events.js'
 import type { Table } from '../../core/schema.js'
 import type { PrepareOptions, Sink } from '../../core/sink.js'
 import type { Abortable, BatchLimits, RunContext } from '../../core/source.js'
+import { ByteTarget } from './byte-target.js'
 import { Catalog } from './catalog.js'
 import { CborWriter } from './cbor-writer.js'
 import { Connection } from './connection.js'
@@ -12,12 +13,12 @@ import { defineDatabases, defineState, defineTargets } from './definitions.js'
 import { findEncoding } from './encoding.js'
 import { FallbackReporter } from './fallback-reporter.js'
 import { isReadableKey } from './key-reader.js'
-import { Lane } from './lane.js'
+import { Lane, type Write } from './lane.js'
 import { LanePool } from './lane-pool.js'
 import { type SinkConfig, type SurrealSinkOptions, sinkConfig } from './options.js'
 import { Ownership } from './ownership.js'
 import { isThere, rehearse } from './rehearsal.js'
-import { RowEncoder } from './row-encoder.js'
+import { type Piece, RowEncoder } from './row-encoder.js'
 import { removeAbsent, removeAll } from './sweep.js'
 import type { TablePlan } from './table-plan.js'
 
@@ -42,6 +43,7 @@ export class SurrealSink implements Sink {
   readonly #config: SinkConfig
   readonly #pool: LanePool
   readonly #fallbacks = new FallbackReporter()
+  readonly #byteTarget = new ByteTarget()
   #warn: (warning: SyncWarning) => void = () => {}
   #pipeline: string | undefined
   #catalog: Catalog
@@ -115,7 +117,9 @@ export class SurrealSink implements Sink {
     await defineState(connection, options)
     await ownership.save(options)
     await defineTargets(connection, plans, options)
+    const startedAt = performance.now()
     for (const lane of lanes) await lane.claim(lanes.length, options)
+    this.#byteTarget.begin((performance.now() - startedAt) / lanes.length)
     this.#replaced.clear()
     this.#ownership = ownership
   }
@@ -194,16 +198,35 @@ export class SurrealSink implements Sink {
     const inserting = batch.op === 'upsert' && ownership.isFresh(target)
     const limits = inserting ? this.#config.insertLimits : this.#config.writeLimits
     const encoder = new RowEncoder(lane.writer, plan, batch, limits)
-    for (let piece = encoder.next(); piece !== undefined; piece = encoder.next()) {
+    const next = () => encoder.next(this.#byteTarget.atMost(limits.bytesMax))
+    for (let piece = next(); piece !== undefined; piece = next()) {
       options.signal?.throwIfAborted()
-      const { bytes } = piece
+      const write = (kind: Write['kind']) => this.#writePiece(lane, piece, { kind, table: table.label }, options)
       if (batch.op === 'upsert' && ownership.isFresh(target)) {
-        if (await lane.write({ kind: 'insert', bytes, table: table.label }, options)) continue
+        if (await write('insert')) continue
         // The rows were there: a chunk that is read again, or another writer.
         ownership.notFresh(target)
       }
-      const kind = batch.op === 'upsert' && this.#replaced.has(target) ? 'rewrite' : batch.op
-      await lane.write({ kind, bytes, table: table.label }, options)
+      await write(batch.op === 'upsert' && this.#replaced.has(target) ? 'rewrite' : batch.op)
+    }
+  }
+
+  async #writePiece(
+    lane: Lane,
+    { rowCount, bytes }: Piece,
+    write: Omit<Write, 'bytes'>,
+    options: Abortable,
+  ): Promise<boolean> {
+    const [startedAt, conflictCount] = [performance.now(), lane.conflictCount]
+    const note = (failed: boolean) =>
+      this.#byteTarget.note({ rowCount, byteCount: bytes.length, ms: performance.now() - startedAt, failed })
+    try {
+      const inserted = await lane.write({ ...write, bytes }, options)
+      note(lane.conflictCount > conflictCount)
+      return inserted
+    } catch (error) {
+      if (error instanceof SyncError && ['E_BUSY', 'E_ROW_TOO_LARGE'].includes(error.code)) note(true)
+      throw error
     }
   }
 

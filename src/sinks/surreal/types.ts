@@ -93,6 +93,14 @@ export class CellSite {
     this.fallbacks.set(reason, (this.fallbacks.get(reason) ?? 0) + 1)
   }
 
+  tooLarge(bytesMax: number): SyncError {
+    const message = `A row of ${this.table} takes more than ${bytesMax} bytes at column ${this.column}`
+    return new SyncError('E_ROW_TOO_LARGE', message, {
+      ...{ table: this.table, column: this.column },
+      hint: 'Leave the table out, or make the value smaller.',
+    })
+  }
+
   refuse(what: string): SyncError {
     return new SyncError('E_VALUE', `Column ${this.column} of ${this.table} holds ${what}`, {
       table: this.table,

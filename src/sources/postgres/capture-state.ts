@@ -118,21 +118,38 @@ export async function readCaptureStates(
   const found = await session.rows(doing, triggersSql, [relations.map(({ oid }) => oid), routines, auditSchema])
   const functions = await session.rows(doing, functionsSql, [auditSchema, routines])
   const triggers = found.map(triggerOf)
+  const relationsByRoot = grouped(relations, ({ root }) => root)
+  const triggersByRelation = grouped(triggers, ({ relation }) => relation)
+  const triggersByRoutine = grouped(triggers, ({ routine }) => routine)
+  const functionsByName = new Map(functions.map((row) => [row[0], row]))
   return tables.map((table) => {
-    const own = relations.filter(({ root }) => root === table.oid)
+    const own = relationsByRoot.get(table.oid) ?? []
     const inherits = own.some((relation) => relation.inherits)
-    const routine = functions.find(([name]) => name === captureName(table.oid))
+    const name = captureName(table.oid)
+    const routine = functionsByName.get(name)
+    const mine = new Set(own.flatMap(({ oid }) => triggersByRelation.get(oid) ?? []))
+    for (const trigger of triggersByRoutine.get(name) ?? []) mine.add(trigger)
     const stateAt = (at: TriggerLevel): CaptureState => ({
       table,
       level: at,
       ...functionState(routine, captureBody(names, table, at)),
-      ...triggerStates(table, own, triggerForms(table.oid, at), triggers),
+      ...triggerStates(table, own, triggerForms(table.oid, at), [...mine]),
     })
     const wanted = stateAt(inherits ? 'row' : level)
     if (isCaptured(wanted) || !eitherLevel || inherits) return wanted
     const other = stateAt(level === 'row' ? 'statement' : 'row')
     return isCaptured(other) ? other : wanted
   })
+}
+
+function grouped<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): ReadonlyMap<Key, readonly Item[]> {
+  const groups = new Map<Key, Item[]>()
+  for (const item of items) {
+    const group = groups.get(keyOf(item))
+    if (group === undefined) groups.set(keyOf(item), [item])
+    else group.push(item)
+  }
+  return groups
 }
 
 function functionState(
@@ -149,11 +166,9 @@ function triggerStates(
   table: PostgresTable,
   relations: readonly Relation[],
   forms: readonly TriggerForm[],
-  installed: readonly InstalledTrigger[],
+  mine: readonly InstalledTrigger[],
 ): Pick<CaptureState, 'triggers' | 'surplus'> {
   const routine = captureName(table.oid)
-  const oids = new Set(relations.map(({ oid }) => oid))
-  const mine = installed.filter((trigger) => trigger.routine === routine || oids.has(trigger.relation))
   const used = new Set<InstalledTrigger>()
   const triggers = relations.flatMap((relation) =>
     forms.map((form): TriggerState => {

@@ -60,8 +60,8 @@ export interface CatalogIndex {
   readonly columns: readonly CatalogIndexColumn[]
 }
 
-/** All relations outside of the system's schemas. */
-export async function readRelations(client: ClientBase): Promise<readonly CatalogRelation[]> {
+/** All relations outside of the system's schemas, or those of these oids. */
+export async function readRelations(client: ClientBase, oids?: readonly number[]): Promise<readonly CatalogRelation[]> {
   const rows = await query(
     client,
     `
@@ -71,8 +71,9 @@ select c.oid, n.nspname, c.relname, c.relkind, c.relpersistence, c.relispartitio
 from pg_catalog.pg_class c
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where c.relkind in ('r', 'p', 'v', 'm', 'f') and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+  ${oids === undefined ? '' : 'and c.oid = any ($1::pg_catalog.oid[])'}
 order by n.nspname collate "C", c.relname collate "C"`,
-    [],
+    oids ?? [],
   )
   return rows.map(([oid, schema, name, kind, persistence, isPartition, isExtension]) => ({
     oid: Number(oid),

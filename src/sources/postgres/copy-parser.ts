@@ -19,6 +19,8 @@ const headerLength = signature.length + 8
 /** The upper half of the flags: "reserved for critical format issues; a reader should abort if it finds an unexpected bit". */
 const criticalFlags = 0xffff_0000
 const capacityMin = 8_192
+/** PostgreSQL sends none; larger ones would have to be kept until they end. */
+const extensionMax = 65_536
 
 /**
  * Takes the bytes in pieces of any size and gives chunks. It copies what it gets once: pg's own parser reuses its buffers.
@@ -97,7 +99,7 @@ export class CopyParser {
     if (this.#length < headerLength) return false
     if ((this.#view.getUint32(signature.length) & criticalFlags) !== 0) throw malformed('it has unknown flags')
     const extension = this.#view.getInt32(signature.length + 4)
-    if (extension < 0) throw malformed('its header extension has a negative length')
+    if (extension < 0 || extension > extensionMax) throw malformed('its header extension has an impossible length')
     if (this.#length < headerLength + extension) return false
     this.#headerRead = true
     this.#position = headerLength + extension

@@ -144,7 +144,10 @@ export class CopyQuery implements Submittable {
     readonly columnTypes: readonly number[]
   }): void => {
     if (this.#state !== 'waiting') return
-    if (message.binary) {
+    const { columnNames } = this.#options
+    if (columnNames !== undefined && columnNames.length !== message.columnTypes.length) {
+      this.#break(protocolError(`it has ${message.columnTypes.length} columns instead of ${columnNames.length}`))
+    } else if (message.binary) {
       this.#state = 'copying'
       this.#parser = new CopyParser(message.columnTypes.length, this.#options, (rows) => this.#queue(rows))
     } else this.#break(protocolError('it is not in binary format'))

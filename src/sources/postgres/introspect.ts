@@ -77,8 +77,7 @@ export async function introspectTables(
   oids: readonly number[],
   keyless = false,
 ): Promise<readonly PostgresTable[]> {
-  const wanted = new Set(oids)
-  const relations = (await readRelations(client)).filter(({ oid }) => wanted.has(oid))
+  const relations = await readRelations(client, oids)
   const found = await readTables(
     client,
     relations.filter((relation) => skipOf(relation, true) === undefined),

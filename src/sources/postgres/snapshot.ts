@@ -2,16 +2,15 @@
 import pg from 'pg'
 import type { Key, RowBatch } from '../../core/batch.js'
 import type { Position } from '../../core/checkpoint.js'
-import { SyncError } from '../../core/errors.js'
 import type { Table } from '../../core/schema.js'
 import type { Abortable, Chunk, ReadOptions, Snapshot } from '../../core/source.js'
 import type { Connections } from './connections.js'
 import { CopyBatch } from './copy-batch.js'
 import type { CopyOptions } from './copy-stream.js'
 import { sourceError } from './errors.js'
-import { introspectTables } from './introspect.js'
 import { keyJson } from './key-cells.js'
-import { isKeyedByAddress, keyedByAddress } from './keyless-table.js'
+import { isKeyedByAddress } from './keyless-table.js'
+import { KnownTables } from './known-tables.js'
 import type { PostgresTable } from './postgres-table.js'
 import { absentKeys } from './reread.js'
 import type { Session } from './session.js'
@@ -39,10 +38,21 @@ const absentLimits = { rowsMax: 1_000, bytesMax: 1_048_576 }
 export class ChunkedSnapshot implements Snapshot {
   readonly position: Position
   readonly #connections: Connections
+  readonly #known: KnownTables
 
-  constructor(connections: Connections, position: Position) {
+  private constructor(connections: Connections, known: KnownTables, position: Position) {
     this.#connections = connections
+    this.#known = known
     this.position = position
+  }
+
+  static async open(
+    connections: Connections,
+    tables: readonly PostgresTable[],
+    position: Position,
+  ): Promise<ChunkedSnapshot> {
+    const load = (session: Session) => session.within('look', () => KnownTables.load(session, tables))
+    return new ChunkedSnapshot(connections, await connections.use(load), position)
   }
 
   chunks(table: Table): Promise<readonly Chunk[]> {
@@ -53,7 +63,7 @@ export class ChunkedSnapshot implements Snapshot {
     const session = await this.#connections.session()
     try {
       await session.begin('snapshot')
-      const table = await lockedTable(session, ownTable(chunk.table))
+      const table = await this.#locked(session, chunk.table)
       yield* readPages(session, { ...pageChunk(chunk), table }, { ...options.limits, signal: options.signal })
       await session.commit()
       session.release()
@@ -64,13 +74,18 @@ export class ChunkedSnapshot implements Snapshot {
 
   absent(table: Table, keys: readonly Key[], options: Abortable): Promise<readonly boolean[]> {
     return this.#connections.use((session) =>
-      session.within('snapshot', async () =>
-        absentFrom(session, await lockedTable(session, ownTable(table)), keys, options),
-      ),
+      session.within('snapshot', async () => absentFrom(session, await this.#locked(session, table), keys, options)),
     )
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
+
+  /** Locks the table and finds out how its rows are to be decoded now. */
+  async #locked(session: Session, table: Table): Promise<PostgresTable> {
+    const own = ownTable(table)
+    await lock(session, [own])
+    return this.#known.current(session, own)
+  }
 }
 
 /**
@@ -202,21 +217,6 @@ const pagesOf = (relation: string) =>
 const tablePagesSql = `select ${pagesOf('$1::pg_catalog.oid')}, 1`
 const partitionPagesSql = `select pg_catalog.max(${pagesOf('p.relid')}), pg_catalog.count(*)
   from pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass) p where p.isleaf`
-
-/** Locks the table and finds out how its rows are to be decoded now. */
-async function lockedTable(session: Session, table: PostgresTable): Promise<PostgresTable> {
-  await lock(session, [table])
-  const keyless = isKeyedByAddress(table)
-  const [now] = await introspectTables(session.client, [table.oid], keyless)
-  if (now?.relation === table.relation) {
-    if (now.fingerprint === table.fingerprint) return table
-    return keyless ? keyedByAddress(now) : now
-  }
-  throw new SyncError('E_TABLE_GONE', `${table.label} was dropped or renamed while it was copied`, {
-    table: table.label,
-    hint: 'Run the full sync again.',
-  })
-}
 
 function pageChunk(chunk: Chunk): PageChunk {
   if ('from' in chunk) return chunk as PageChunk

@@ -174,8 +174,9 @@ export class PostgresTriggerSource implements Source {
 
   async openSnapshot({ tables, captured, signal }: SnapshotOptions): Promise<Snapshot> {
     const { connections } = this.#opened()
-    if (captured) return new ChunkedSnapshot(connections, await this.position({ signal }))
-    return ConsistentSnapshot.open(connections, tables.map(ownTable), this.parse('0'))
+    const own = tables.map(ownTable)
+    if (captured) return ChunkedSnapshot.open(connections, own, await this.position({ signal }))
+    return ConsistentSnapshot.open(connections, own, this.parse('0'))
   }
 
   async *changes(options: ChangeOptions): AsyncGenerator<Delta> {

@@ -29,15 +29,20 @@ export function arrayCodec(element: Codec): Codec {
   }
 }
 
-/** Where the elements begin; -1: there are none. */
+/** Where the elements begin; -1: there are none. The lengths are no larger than what the cell has room for. */
 function firstElement(wire: Wire, start: number, end: number): number {
   if (end - start < 12) throw unexpected('array')
   const dimensions = wire.view.getInt32(start)
-  if (dimensions < 0 || dimensions > dimensionsMax) throw unexpected('array')
-  if (dimensions === 0) return -1
   const first = start + 12 + 8 * dimensions
-  if (first > end) throw unexpected('array')
-  return first
+  if (dimensions < 0 || dimensions > dimensionsMax || first > end) throw unexpected('array')
+  let count = dimensions === 0 ? 0 : 1
+  for (let position = start + 12; position < first; position += 8) {
+    const length = wire.view.getInt32(position)
+    if (length < 0) throw unexpected('array')
+    count *= length
+  }
+  if (4 * count > end - first || (count === 0 && first !== end)) throw unexpected('array')
+  return count === 0 ? -1 : first
 }
 
 function transcodeFlat(
@@ -56,11 +61,11 @@ function transcodeFlat(
     if (position + 4 > end) throw unexpected('array')
     const size = view.getInt32(position)
     position += 4
-    if (size < 0) {
+    if (size === -1) {
       writer.null()
       continue
     }
-    if (position + size > end) throw unexpected('array')
+    if (size < 0 || position + size > end) throw unexpected('array')
     element.transcode(wire, position, position + size, writer)
     position += size
   }
@@ -122,7 +127,7 @@ class Reader {
     if (this.#position + 4 > this.#end) throw unexpected('array')
     const size = this.#wire.view.getInt32(this.#position)
     this.#position += 4 + Math.max(size, 0)
-    if (this.#position > this.#end) throw unexpected('array')
+    if (size < -1 || this.#position > this.#end) throw unexpected('array')
     return size
   }
 }

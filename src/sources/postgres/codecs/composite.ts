@@ -49,7 +49,7 @@ function checkCount(wire: Wire, start: number, end: number, count: number): void
 function fieldSize(wire: Wire, position: number, end: number, field: CompositeField): number {
   if (position + 8 > end || wire.view.getUint32(position) !== field.typeOid) throw unexpected('row of the known type')
   const size = wire.view.getInt32(position + 4)
-  if (position + 8 + size > end) throw unexpected('row')
+  if (size < -1 || position + 8 + size > end) throw unexpected('row')
   return size
 }
 
@@ -63,7 +63,7 @@ export const hstoreCodec: Codec = {
     return object
   },
   transcode(wire, start, end, writer) {
-    writer.object(end - start < 4 ? 0 : wire.view.getInt32(start))
+    writer.object(pairCount(wire, start, end))
     walkPairs(wire, start, end, (name, from, to) => {
       writer.name(name)
       if (from < 0) writer.null()
@@ -78,17 +78,23 @@ function walkPairs(
   end: number,
   visit: (name: string, from: number, to: number) => void,
 ): void {
-  if (end - start < 4) throw unexpected('hstore')
   let position = start + 4
-  for (let count = wire.view.getInt32(start); count > 0; count -= 1) {
+  for (let count = pairCount(wire, start, end); count > 0; count -= 1) {
     if (position + 4 > end) throw unexpected('hstore')
     const nameEnd = position + 4 + wire.view.getInt32(position)
     if (nameEnd < position + 4 || nameEnd + 4 > end) throw unexpected('hstore')
     const size = wire.view.getInt32(nameEnd)
     const valueEnd = nameEnd + 4 + Math.max(size, 0)
-    if (valueEnd > end) throw unexpected('hstore')
+    if (size < -1 || valueEnd > end) throw unexpected('hstore')
     visit(wire.bytes.toString('utf8', position + 4, nameEnd), size < 0 ? -1 : nameEnd + 4, valueEnd)
     position = valueEnd
   }
   if (position !== end) throw unexpected('hstore')
+}
+
+/** Each pair takes at least the lengths of its two texts. */
+function pairCount(wire: Wire, start: number, end: number): number {
+  const count = end - start < 4 ? -1 : wire.view.getInt32(start)
+  if (count < 0 || 8 * count > end - start - 4) throw unexpected('hstore')
+  return count
 }

@@ -38,7 +38,7 @@ function numericText(wire: Wire, start: number, end: number): string {
   if (weight < 0) text += '0'
   for (let index = 0; index <= weight; index += 1) {
     const value = index < groupCount ? view.getUint16(start + 8 + 2 * index) : 0
-    text += index === 0 ? String(value) : groupText(value)
+    text += index === 0 ? String(Number(groupText(value))) : groupText(value)
   }
   return scale === 0 ? text : `${text}.${fraction(view, start + 8, groupCount, weight, scale)}`
 }

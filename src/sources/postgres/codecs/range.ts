@@ -99,8 +99,9 @@ function bound(flags: number, infinite: number, inclusive: number): RangeBound {
 }
 
 function countOf(wire: Wire, start: number, end: number): number {
-  if (end - start < 4) throw unexpected('multirange')
-  return wire.view.getInt32(start)
+  const count = end - start < 4 ? -1 : wire.view.getInt32(start)
+  if (count < 0 || 4 * count > end - start - 4) throw unexpected('multirange')
+  return count
 }
 
 function checkEnd(position: number, end: number): void {

@@ -24,11 +24,11 @@ export const bpcharCodec: Codec = {
 /** A format version of one byte, then text: ltree, lquery, ltxtquery, jsonpath. */
 export const versionedTextCodec: Codec = {
   decode(wire, start, end) {
-    if (wire.bytes[start] !== 1) throw unexpected('text of version 1')
+    if (end <= start || wire.bytes[start] !== 1) throw unexpected('text of version 1')
     return wire.bytes.toString('utf8', start + 1, end)
   },
   transcode(wire, start, end, writer) {
-    if (wire.bytes[start] !== 1) throw unexpected('text of version 1')
+    if (end <= start || wire.bytes[start] !== 1) throw unexpected('text of version 1')
     writer.utf8(wire.bytes, start + 1, end)
   },
 }

@@ -1,0 +1,64 @@
+/** Tables that need not be looked at as a whole again before each chunk of theirs is read. */
+import { SyncError } from '../../core/errors.js'
+import { introspectTables } from './introspect.js'
+import { isKeyedByAddress, keyedByAddress } from './keyless-table.js'
+import type { PostgresTable } from './postgres-table.js'
+import type { Session } from './session.js'
+import { readMarks } from './table-marks.js'
+
+interface KnownTable {
+  readonly table: PostgresTable
+  readonly mark: string
+}
+
+const namesSql = 'select pg_catalog.to_regclass($1)::pg_catalog.oid'
+
+export class KnownTables {
+  readonly #known = new Map<number, KnownTable>()
+
+  private constructor() {}
+
+  /** Looks at all of them at once. The marks come first: what changes in between is found by them. */
+  static async load(session: Session, tables: readonly PostgresTable[]): Promise<KnownTables> {
+    const made = new KnownTables()
+    if (tables.length === 0) return made
+    const marks = await readMarks(session, tables)
+    const given = new Map(tables.map((table) => [table.oid, table]))
+    for (const found of await introspectTables(session.client, [...given.keys()], true)) {
+      const before = given.get(found.oid)
+      const now = before === undefined ? found : keyedLike(before, found)
+      const mark = marks.get(now.oid)
+      // Sinks know tables by the object.
+      const table = before?.fingerprint === now.fingerprint ? before : now
+      if (mark !== undefined) made.#known.set(now.oid, { table, mark: mark.whole })
+    }
+    return made
+  }
+
+  /**
+   * How the table's rows are to be decoded now. The session must have locked it.
+   * @throws SyncError `E_TABLE_GONE`
+   */
+  async current(session: Session, table: PostgresTable): Promise<PostgresTable> {
+    const known = this.#known.get(table.oid)
+    if (known?.table.relation === table.relation && (await this.#isSame(session, known))) return known.table
+    const keyless = isKeyedByAddress(table)
+    const [now] = await introspectTables(session.client, [table.oid], keyless)
+    if (now?.relation === table.relation) return now.fingerprint === table.fingerprint ? table : keyedLike(table, now)
+    throw new SyncError('E_TABLE_GONE', `${table.label} was dropped or renamed while it was copied`, {
+      table: table.label,
+      hint: 'Run the full sync again.',
+    })
+  }
+
+  /** A schema's new name leaves no mark at its tables. */
+  async #isSame(session: Session, { table, mark }: KnownTable): Promise<boolean> {
+    const [named] = await session.rows('looking at names of tables', namesSql, [table.relation])
+    if (Number(named?.[0]) !== table.oid) return false
+    return (await readMarks(session, [table])).get(table.oid)?.whole === mark
+  }
+}
+
+function keyedLike(before: PostgresTable, now: PostgresTable): PostgresTable {
+  return isKeyedByAddress(before) ? keyedByAddress(now) : now
+}
