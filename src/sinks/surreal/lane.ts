@@ -147,7 +147,8 @@ export class Lane {
       Object.assign(bindings, cborBinding(this.encoding, writeParameter(kind), bytes))
     const kinds = steps.map(({ kind }) => kind)
     const decodes = this.encoding === 'function'
-    const text = writeTransaction({ kinds, decodes, progresses: progress !== undefined })
+    const saved = progress?.checkpoint === undefined ? 'progress' : 'checkpoint'
+    const text = writeTransaction({ kinds, decodes, records: progress === undefined ? 'token' : saved })
     return this.#transact(text, bindings, options, table, kinds.includes('insert'))
   }
 

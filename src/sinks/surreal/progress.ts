@@ -22,7 +22,7 @@ export interface Progress {
 }
 
 export function progressBindings({ checkpoint, ...others }: Progress): Record<string, unknown> {
-  if (checkpoint === undefined) return { ...others, checkpoint: undefined }
+  if (checkpoint === undefined) return { ...others }
   const { kind, position, resumeAfter, described, completed, timestamp } = checkpoint
   return { ...others, checkpoint: { kind, position, resume_after: resumeAfter, described, completed, timestamp } }
 }

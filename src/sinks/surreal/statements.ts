@@ -41,23 +41,25 @@ const writes: { readonly [Kind in WriteKind]: (rows: string) => string } = {
 
 /** What every transaction of a lane does to its state record. Other fields of it stay. */
 const signature = 'pipeline = $pipeline, token = $next, written_at = time::now()'
-/** What a delta, or a part of one, leaves there besides. Only the last part has a checkpoint. */
-const progress = 'part = $part, wrote = $wrote, consistent = $consistent, checkpoint = $checkpoint ?? checkpoint'
+/** What a delta, or a part of one, leaves there besides. */
+const progress = `${signature}, part = $part, wrote = $wrote, consistent = $consistent`
+/** What becomes of the state record. */
+const records = { token: signature, progress, checkpoint: `${progress}, checkpoint = $checkpoint` } as const
 
 export interface WriteShape {
   /** In this order. */
   readonly kinds: readonly WriteKind[]
   /** Whether the server decodes what it gets. In place: a LET would copy it once more. */
   readonly decodes: boolean
-  /** Whether progress is written with it. */
-  readonly progresses: boolean
+  /** Only the last part of a delta has a checkpoint. */
+  readonly records: keyof typeof records
 }
 
 /**
  * One write transaction. It does nothing unless the lane's state record holds one of `$known`, so that a request that
  * arrives late changes nothing, and it must return `$next`: without rights SurrealDB reports success and writes nothing.
  */
-export function writeTransaction({ kinds, decodes, progresses }: WriteShape): string {
+export function writeTransaction({ kinds, decodes, records: what }: WriteShape): string {
   const steps = kinds.map((kind) => {
     const parameter = `$${writeParameter(kind)}`
     return writes[kind](decodes ? `encoding::cbor::decode(${parameter})` : parameter)
@@ -66,7 +68,7 @@ export function writeTransaction({ kinds, decodes, progresses }: WriteShape): st
 LET $seen = (SELECT VALUE token FROM ONLY $state);
 IF $seen NOT IN $known { THROW '${fencedText}' + (IF $seen == NONE { 'missing' } ELSE { 'foreign' }) };
 ${steps.join('\n')}
-UPSERT $state SET ${progresses ? `${signature}, ${progress}` : signature} RETURN VALUE token;
+UPSERT $state SET ${records[what]} RETURN VALUE token;
 COMMIT;`
 }
 
