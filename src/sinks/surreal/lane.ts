@@ -147,8 +147,8 @@ export class Lane {
       Object.assign(bindings, cborBinding(this.encoding, writeParameter(kind), bytes))
     const kinds = steps.map(({ kind }) => kind)
     const decodes = this.encoding === 'function'
-    const saved = progress?.checkpoint === undefined ? 'progress' : 'checkpoint'
-    const text = writeTransaction({ kinds, decodes, records: progress === undefined ? 'token' : saved })
+    const state = progress === undefined ? 'token' : progress.checkpoint === undefined ? 'progress' : 'checkpoint'
+    const text = writeTransaction({ kinds, decodes, state })
     return this.#transact(text, bindings, options, table, kinds.includes('insert'))
   }
 

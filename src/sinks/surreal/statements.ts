@@ -43,23 +43,26 @@ const writes: { readonly [Kind in WriteKind]: (rows: string) => string } = {
 const signature = 'pipeline = $pipeline, token = $next, written_at = time::now()'
 /** What a delta, or a part of one, leaves there besides. */
 const progress = `${signature}, part = $part, wrote = $wrote, consistent = $consistent`
-/** What becomes of the state record. */
-const records = { token: signature, progress, checkpoint: `${progress}, checkpoint = $checkpoint` } as const
+
+/**
+ * What can become of a state record. Nothing here may refer to what the record holds: what UPSERT sets it computes on an
+ * empty record, also where there is one.
+ */
+const stateChanges = { token: signature, progress, checkpoint: `${progress}, checkpoint = $checkpoint` } as const
 
 export interface WriteShape {
   /** In this order. */
   readonly kinds: readonly WriteKind[]
   /** Whether the server decodes what it gets. In place: a LET would copy it once more. */
   readonly decodes: boolean
-  /** Only the last part of a delta has a checkpoint. */
-  readonly records: keyof typeof records
+  readonly state: keyof typeof stateChanges
 }
 
 /**
  * One write transaction. It does nothing unless the lane's state record holds one of `$known`, so that a request that
  * arrives late changes nothing, and it must return `$next`: without rights SurrealDB reports success and writes nothing.
  */
-export function writeTransaction({ kinds, decodes, records: what }: WriteShape): string {
+export function writeTransaction({ kinds, decodes, state }: WriteShape): string {
   const steps = kinds.map((kind) => {
     const parameter = `$${writeParameter(kind)}`
     return writes[kind](decodes ? `encoding::cbor::decode(${parameter})` : parameter)
@@ -68,7 +71,7 @@ export function writeTransaction({ kinds, decodes, records: what }: WriteShape):
 LET $seen = (SELECT VALUE token FROM ONLY $state);
 IF $seen NOT IN $known { THROW '${fencedText}' + (IF $seen == NONE { 'missing' } ELSE { 'foreign' }) };
 ${steps.join('\n')}
-UPSERT $state SET ${records[what]} RETURN VALUE token;
+UPSERT $state SET ${stateChanges[state]} RETURN VALUE token;
 COMMIT;`
 }
 
