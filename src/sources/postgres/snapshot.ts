@@ -11,6 +11,7 @@ import type { CopyOptions } from './copy-stream.js'
 import { sourceError } from './errors.js'
 import { introspectTables } from './introspect.js'
 import { keyJson } from './key-cells.js'
+import { isKeyedByAddress, keyedByAddress } from './keyless-table.js'
 import type { PostgresTable } from './postgres-table.js'
 import { absentKeys } from './reread.js'
 import type { Session } from './session.js'
@@ -183,6 +184,8 @@ async function* readPages(session: Session, chunk: PageChunk, options: CopyOptio
  */
 async function pageChunks(session: Session, table: PostgresTable): Promise<readonly PageChunk[]> {
   const { partitioned, oid, label } = table
+  // Only within one snapshot does an address belong to one row.
+  if (isKeyedByAddress(table)) return [{ id: label, table, from: 0, to: undefined }]
   const [row] = await session.rows(`measuring ${label}`, partitioned ? partitionPagesSql : tablePagesSql, [oid])
   const [pages, files] = [Number(row?.[0] ?? 0), Math.max(1, Number(row?.[1] ?? 1))]
   const step = Math.max(chunkPagesMin, Math.floor(chunkPages / files))
@@ -203,8 +206,12 @@ const partitionPagesSql = `select pg_catalog.max(${pagesOf('p.relid')}), pg_cata
 /** Locks the table and finds out how its rows are to be decoded now. */
 async function lockedTable(session: Session, table: PostgresTable): Promise<PostgresTable> {
   await lock(session, [table])
-  const [now] = await introspectTables(session.client, [table.oid])
-  if (now !== undefined && now.relation === table.relation) return now.fingerprint === table.fingerprint ? table : now
+  const keyless = isKeyedByAddress(table)
+  const [now] = await introspectTables(session.client, [table.oid], keyless)
+  if (now?.relation === table.relation) {
+    if (now.fingerprint === table.fingerprint) return table
+    return keyless ? keyedByAddress(now) : now
+  }
   throw new SyncError('E_TABLE_GONE', `${table.label} was dropped or renamed while it was copied`, {
     table: table.label,
     hint: 'Run the full sync again.',
