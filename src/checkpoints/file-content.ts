@@ -124,7 +124,11 @@ function decodeOlder(content: Content, file: string): StoredCheckpoint {
   }
   const position = `postgresql:sequence:${sequenceOf(state, file)}` as Position
   const described: Json = { PostgreSQL: state }
-  return { checkpoint: { kind, position, resumeAfter: position, described, timestamp }, pipeline: undefined, serial: 0 }
+  return {
+    checkpoint: { kind, position, resumeAfter: position, described, timestamp, external: true },
+    pipeline: undefined,
+    serial: 0,
+  }
 }
 
 function sequenceOf(state: { readonly [name: string]: Json }, file: string): number | bigint {

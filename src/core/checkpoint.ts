@@ -22,6 +22,8 @@ export interface Checkpoint {
   readonly completed?: readonly string[]
   /** ISO 8601, UTC. */
   readonly timestamp: string
+  /** Another tool made it, one that keeps nothing about it in the target. Not saved. */
+  readonly external?: true
 }
 
 /** Keeps the newest checkpoint of each pipeline. */

@@ -47,16 +47,14 @@ export async function runIncremental(
 
 /** Applies one delta and its checkpoint. True: it carried changes. */
 async function apply(run: Run, delta: Delta): Promise<boolean> {
-  const { sink, checkpoints } = run.settings
+  const { sink } = run.settings
   const { tables = [] } = delta
   if (tables.length > 0) await run.retrying(async () => sink.prepare?.(tables, { phase: 'full', signal: run.signal }))
   const changed = sink.commit === undefined ? await write(run, delta) : await commit(run, delta)
   const { position, committedAtMs } = delta
   const lagMs = committedAtMs === undefined ? undefined : Math.max(0, Date.now() - committedAtMs)
-  // A store apart from a sink that commits follows it, or a restart would ask for changes long acknowledged.
-  const stored = sink.commit !== undefined && (checkpoints === undefined || Object.is(checkpoints, sink))
-  if (stored) await run.saved('incremental', position, position, lagMs)
-  else await run.save('incremental', position, position, lagMs)
+  if (sink.commit === undefined) await run.save('incremental', position, position, lagMs)
+  else await run.committed('incremental', position, position, lagMs)
   return changed
 }
 

@@ -4,6 +4,7 @@ import type { CheckpointStore } from '../core/checkpoint.js'
 import { SyncError } from '../core/errors.js'
 import type { Sink } from '../core/sink.js'
 import type { BatchLimits, Source } from '../core/source.js'
+import { Checkpoints } from './checkpoints.js'
 import type { RetryPolicy } from './retry.js'
 import type { Transform } from './transform.js'
 
@@ -11,9 +12,10 @@ export interface SyncEngineOptions {
   readonly source: Source
   readonly sink: Sink
   /**
-   * Where checkpoints are saved. Without a store a run of the full phase alone captures no changes and a run of both
-   * phases cannot be resumed.
-   * @defaultValue the sink, if it commits checkpoints itself and has `load` and `save`; else none
+   * Where checkpoints are saved. Without it a run of the full phase alone captures no changes. A sink that commits
+   * checkpoints itself, and has `load` and `save`, keeps them in any case: a store apart then follows it, and a run starts
+   * where the sink says. With any other sink and no store, a run of both phases cannot be resumed.
+   * @defaultValue the sink if it keeps them, else none
    */
   readonly checkpoints?: CheckpointStore
   /** Names this pipeline in stores, in the source and in the sink. @defaultValue `default` */
@@ -36,7 +38,7 @@ export interface SyncEngineOptions {
 export interface EngineSettings {
   readonly source: Source
   readonly sink: Sink
-  readonly checkpoints: CheckpointStore | undefined
+  readonly checkpoints: Checkpoints
   readonly id: string
   readonly inFlight: number
   readonly concurrency: number
@@ -64,7 +66,7 @@ export function settle(options: SyncEngineOptions): EngineSettings {
   const settings: EngineSettings = {
     source,
     sink,
-    checkpoints: options.checkpoints ?? ownStore(sink),
+    checkpoints: new Checkpoints(sink, options.checkpoints),
     id: options.id ?? defaults.id,
     inFlight: options.inFlight ?? sink.inFlight ?? defaults.inFlight,
     concurrency: options.concurrency ?? Math.max(1, Math.min(concurrencyMax, availableParallelism() >> 1)),
@@ -86,15 +88,6 @@ export function settle(options: SyncEngineOptions): EngineSettings {
   delay('retry.delayMs', settings.retry.delayMs)
   delay('retry.delayMsMax', settings.retry.delayMsMax)
   return settings
-}
-
-/** A sink that commits checkpoints, and can read them back, needs no other store. */
-function ownStore(sink: Sink): CheckpointStore | undefined {
-  return sink.commit !== undefined && isStore(sink) ? sink : undefined
-}
-
-function isStore(sink: object): sink is CheckpointStore {
-  return 'load' in sink && typeof sink.load === 'function' && 'save' in sink && typeof sink.save === 'function'
 }
 
 function wholeNumber(name: string, value: number): void {

@@ -88,16 +88,21 @@ export class Run {
   async save(kind: CheckpointKind, position: Position, resumeAfter: Position, lagMs?: number): Promise<void> {
     const { checkpoints, id } = this.settings
     if (`${kind} ${position}` === this.#saved) return
-    if (checkpoints !== undefined) await checkpoints.save(id, this.checkpoint(kind, position, resumeAfter))
-    await this.saved(kind, position, resumeAfter, lagMs)
+    await checkpoints.save(id, this.checkpoint(kind, position, resumeAfter))
+    await this.#durable(kind, position, resumeAfter, lagMs)
   }
 
-  /** A checkpoint became durable by whatever means. */
-  async saved(kind: CheckpointKind, position: Position, resumeAfter: Position, lagMs?: number): Promise<void> {
+  /** The same for a checkpoint that the sink has committed. */
+  async committed(kind: CheckpointKind, position: Position, resumeAfter: Position, lagMs?: number): Promise<void> {
+    const { checkpoints, id } = this.settings
+    if (`${kind} ${position}` === this.#saved) return
+    await checkpoints.follow(id, this.checkpoint(kind, position, resumeAfter))
+    await this.#durable(kind, position, resumeAfter, lagMs)
+  }
+
+  async #durable(kind: CheckpointKind, position: Position, resumeAfter: Position, lagMs?: number): Promise<void> {
     const { source } = this.settings
-    const key = `${kind} ${position}`
-    if (key === this.#saved) return
-    this.#saved = key
+    this.#saved = `${kind} ${position}`
     this.position = resumeAfter
     this.emit('checkpoint', { kind, position, text: source.describe(position).text, lagMs })
     // Tried again here: to read on from before it, after an answer was lost, would ask for changes that are forgotten.

@@ -5,6 +5,7 @@ import type { Phase, SyncWarning } from '../core/events.js'
 import type { Table } from '../core/schema.js'
 import type { Sink } from '../core/sink.js'
 import type { RunContext, Source } from '../core/source.js'
+import { isCopied, type Stored } from './checkpoints.js'
 import { runFull } from './full.js'
 import { runIncremental } from './incremental.js'
 import { IsolatingEmitter } from './isolating-emitter.js'
@@ -157,7 +158,7 @@ export class SyncEngine extends IsolatingEmitter {
   async #checked(run: Run, options: RunOptions): Promise<Start & { readonly tables: readonly Table[] }> {
     const { source, sink } = this.#settings
     const { signal } = options
-    const start = await this.#start(options)
+    const start = await this.#start(run, options)
     const { phase, captured, from } = start
     const tables = await source.tables({ signal })
     const capture = { captured: captured && phase === 'full', after: from, signal }
@@ -166,28 +167,40 @@ export class SyncEngine extends IsolatingEmitter {
     return { ...start, tables }
   }
 
-  async #start(options: RunOptions): Promise<Start> {
+  async #start(run: Run, options: RunOptions): Promise<Start> {
     const { checkpoints, id } = this.#settings
     // Also where the full phase does not need it: a store that is of no use must not be found out after triggers are there.
-    const stored = await checkpoints?.load(id)
-    await checkpoints?.probe?.(id)
+    const stored = await run.retrying(() => checkpoints.load(id))
+    await checkpoints.probe(id)
     const { phases, from } = this.#phases(options, stored)
-    const captured = checkpoints !== undefined || phases.includes('incremental')
+    const captured = checkpoints.chosen || phases.includes('incremental')
     return { phases, phase: phases[0], from, captured }
   }
 
-  #phases(options: RunOptions, stored: Checkpoint | undefined): Pick<Start, 'phases' | 'from'> {
+  #phases(options: RunOptions, { checkpoint: stored, followed, missing }: Stored): Pick<Start, 'phases' | 'from'> {
     const { source, id } = this.#settings
     if (options.phase === 'full') return { phases: ['full'], from: undefined }
-    const copied = stored !== undefined && isCopied(stored)
-    if (options.from !== undefined) {
-      const floor = source.parse(options.from)
-      return { phases: ['incremental'], from: options.replay ? floor : this.#atLeast(floor, stored) }
-    }
-    if (copied) return { phases: ['incremental'], from: stored.resumeAfter }
+    const floor = options.from === undefined ? undefined : source.parse(options.from)
+    if (floor !== undefined && options.replay) return { phases: ['incremental'], from: floor }
+    if (missing) throw stateMissing(id)
+    if (stored !== undefined && followed !== undefined) this.#compare(stored, followed)
+    if (floor !== undefined) return { phases: ['incremental'], from: this.#atLeast(floor, stored) }
+    if (stored !== undefined && isCopied(stored)) return { phases: ['incremental'], from: stored.resumeAfter }
     if (options.phase === undefined) return { phases: ['full', 'incremental'], from: undefined }
     throw new SyncError('E_STATE_MISSING', `There is no finished full sync of pipeline ${id} to continue from`, {
       hint: 'Run a full sync with `checkpoints` first, or say where to start with `from`.',
+    })
+  }
+
+  /** A target that was restored from a backup has rows and checkpoint of that time: what came after is applied again. */
+  #compare(stored: Checkpoint, followed: Checkpoint): void {
+    const { source } = this.#settings
+    if (!isCopied(stored) || !isCopied(followed)) return
+    if (source.compare(stored.resumeAfter, followed.resumeAfter) >= 0) return
+    const [has, had] = [stored, followed].map(({ resumeAfter }) => source.describe(resumeAfter).text)
+    this.emit('warning', {
+      code: 'target_behind',
+      message: `The target is at ${has} again, after it had been at ${had}: changes since then are applied once more`,
     })
   }
 
@@ -236,8 +249,10 @@ interface Start {
   readonly captured: boolean
 }
 
-function isCopied({ kind }: Checkpoint): boolean {
-  return kind === 'full_sync_end' || kind === 'incremental'
+function stateMissing(id: string): SyncError {
+  return new SyncError('E_STATE_MISSING', `The target has nothing of pipeline ${id}, though it was copied there`, {
+    hint: 'If the database was emptied or replaced, run a full sync again; to apply changes all the same, use `replay`.',
+  })
 }
 
 /** Errors that only show that the run was asked to stop. */

@@ -7,6 +7,7 @@ import { createRemoteEngines, type DriverOptions, RecordId, Surreal, Table as Su
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { deletes, type Key, truncate, upserts } from '../../src/core/batch.js'
+import type { Checkpoint, Position } from '../../src/core/checkpoint.js'
 import type { SyncWarning } from '../../src/core/events.js'
 import type { Table } from '../../src/core/schema.js'
 import type { LogicalType } from '../../src/core/value.js'
@@ -169,6 +170,28 @@ describe.each(Object.keys(targets))('a SurrealDB sink over %s', (kind) => {
     for (let time = 0; time < 3; time += 1) await sink.write(batch, {})
     const deletion = deletes(users, [{ id: 2 }])
     for (let time = 0; time < 2; time += 1) await sink.write(deletion, {})
+    expect(await stored()).toEqual([ada])
+  })
+
+  it('I10: commits a delta with its checkpoint, which later writes leave alone', async () => {
+    const sink = await prepared([users], { batchSize: 3 })
+    const position = 'memory:1' as Position
+    const described = { PostgreSQL: { sequence: 2 ** 40, gaps: [[1, 2]], system_identifier: null } }
+    const timestamp = '2026-01-01T00:00:00.000Z'
+    const checkpoint: Checkpoint = { kind: 'incremental', position, resumeAfter: position, described, timestamp }
+    for (const name of ['Ad', 'Ada']) {
+      const batches = async function* () {
+        yield upserts(
+          users,
+          [1, 2, 3, 4].map((id) => ({ id, name })),
+        )
+        yield deletes(users, [{ id: 5 }, { id: 6 }])
+      }
+      await sink.commit({ batches: batches(), position, drained: true }, () => checkpoint, {})
+    }
+    await sink.write(deletes(users, [{ id: 2 }, { id: 3 }, { id: 4 }]), {})
+    expect(await sink.load('p1')).toEqual(checkpoint)
+    expect(await (await opened()).load('p1')).toEqual(checkpoint)
     expect(await stored()).toEqual([ada])
   })
 

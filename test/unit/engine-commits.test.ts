@@ -1,8 +1,9 @@
 /** Sinks that apply a delta and its checkpoint together. */
 import { describe, expect, it } from 'vitest'
-import type { Row } from '../../src/core/batch.js'
+import { MemoryCheckpointStore } from '../../src/checkpoints/memory.js'
+import { deletes, type Row } from '../../src/core/batch.js'
 import { SyncEngine } from '../../src/engine/sync-engine.js'
-import { FailAfterWrite, faulty, MemorySink, Reject } from '../../src/testing/index.js'
+import { FailAfterWrite, type FaultyOperation, faulty, MemorySink, Reject } from '../../src/testing/index.js'
 import {
   copied,
   events,
@@ -11,6 +12,7 @@ import {
   filled,
   lost,
   orders,
+  recording,
   retry,
   user,
   users,
@@ -82,5 +84,70 @@ describe('a sink that commits', () => {
     expect(sink.operations.slice(-3).map(({ op }) => op)).toEqual(['truncate', 'upsert', 'delete'])
     expect(sink.rows(users.label).slice(0, 2)).toEqual([user(0), user(1, 'x')])
     expect(sink.rows(orders.label)).toEqual([])
+  })
+
+  it('is believed when it is ahead of a store apart', async () => {
+    const { source, sink, checkpoints } = await copied({ transactional: true })
+    source.upsert(users.label, user(60))
+    const halting = faulty(checkpoints, { save: [new Reject(fatal)] })
+    await expect(new SyncEngine({ source, sink, checkpoints: halting }).run()).rejects.toBe(fatal)
+    expect(await checkpoints.load('default')).toMatchObject({ resumeAfter: 'memory:2' })
+    expect(await sink.load('default')).toMatchObject({ resumeAfter: 'memory:3' })
+    const engine = new SyncEngine({ source, sink, checkpoints })
+    const log = events(engine)
+    expect(await engine.plan()).toMatchObject({ phases: ['incremental'], from: 'memory:3' })
+    await engine.run()
+    expect(log.map(([name]) => name)).toEqual(['phase', 'checkpoint', 'caughtUp'])
+    expect(await checkpoints.load('default')).toMatchObject({ resumeAfter: 'memory:3' })
+  })
+
+  it('is believed when it was restored to what it had been, with a warning', async () => {
+    const { source, sink, checkpoints } = await copied({ transactional: true, forgets: false })
+    const before = await sink.load('default')
+    source.upsert(users.label, user(60))
+    await new SyncEngine({ source, sink, checkpoints }).run()
+    await sink.write(deletes(users, [user(60)]), {}).catch(() => undefined)
+    if (before !== undefined) await sink.save('default', before)
+    const engine = new SyncEngine({ source, sink, checkpoints })
+    const log = events(engine)
+    await engine.run()
+    expect(log[0]).toMatchObject(['warning', { code: 'target_behind', message: expect.stringContaining('memory:3') }])
+    expectEqual(sink, source)
+  })
+
+  it('is not written to when it lost what a store apart knows of', async () => {
+    const { source, checkpoints } = await copied({ transactional: true, forgets: false })
+    const emptied = new MemorySink({ transactional: true })
+    const log: FaultyOperation[] = []
+    const engine = new SyncEngine({ source, sink: faulty(emptied, recording(log)), checkpoints })
+    for (const options of [{}, { phase: 'incremental' }, { from: 'memory:0' }] as const) {
+      await expect(engine.run(options)).rejects.toMatchObject({ code: 'E_STATE_MISSING' })
+    }
+    expect(new Set(log)).toEqual(new Set(['open', 'load', 'probe']))
+    await engine.run({ phase: 'full' })
+    await engine.run()
+    expectEqual(emptied, source)
+  })
+
+  it('goes on after another tool, which kept nothing in the target', async () => {
+    const source = filled()
+    const sink = new MemorySink({ transactional: true })
+    const position = source.parse('memory:1')
+    const external = { kind: 'full_sync_end', position, resumeAfter: position, described: null, timestamp: '' } as const
+    const checkpoints = new MemoryCheckpointStore()
+    await checkpoints.save('default', { ...external, external: true })
+    await new SyncEngine({ source, sink, checkpoints }).run()
+    expect(sink.rows(orders.label)).toEqual(source.rows(orders.label))
+    expect(await sink.load('default')).toMatchObject({ kind: 'incremental', position: 'memory:2' })
+  })
+
+  it('captures nothing in a full phase alone if nobody asked for checkpoints', async () => {
+    const log: FaultyOperation[] = []
+    const [source, sink] = [faulty(filled(), recording(log)), new MemorySink({ transactional: true })]
+    await new SyncEngine({ source, sink }).run({ phase: 'full' })
+    expect(log).not.toContain('prepare')
+    await new SyncEngine({ source, sink, checkpoints: sink }).run({ phase: 'full' })
+    expect(log).toContain('prepare')
+    expect(await sink.load('default')).toMatchObject({ kind: 'full_sync_end' })
   })
 })

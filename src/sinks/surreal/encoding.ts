@@ -24,9 +24,9 @@ export async function findEncoding(connection: Connection, options: Abortable): 
   return 'objects'
 }
 
-/** The parameters by which a query gets this CBOR: `$bytes`, or a value of the name given. */
+/** The parameter by which a query gets this CBOR: as bytes that it has to decode, or as a value. */
 export function cborBinding(encoding: Encoding, name: string, bytes: Uint8Array): Record<string, unknown> {
-  if (encoding === 'function') return { bytes }
+  if (encoding === 'function') return { [name]: bytes }
   return { [name]: encoding === 'raw' ? new RawCbor(bytes) : codec.decode(bytes) }
 }
 

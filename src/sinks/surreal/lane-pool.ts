@@ -21,25 +21,35 @@ export class LanePool {
    * Runs a write on a free lane. Before that, transactions of unknown outcome are settled on whichever lane they were sent:
    * one that is carried out late must not overwrite what is written from now on.
    */
-  async use(options: Abortable, write: (lane: Lane) => Promise<void>): Promise<void> {
-    const lane = await this.#acquire()
-    try {
-      options.signal?.throwIfAborted()
-      await this.#recover(options)
-      await write(lane)
-    } finally {
-      this.#free.push(lane)
-      this.#waiting.shift()?.()
-    }
+  use(options: Abortable, write: (lane: Lane) => Promise<void>): Promise<void> {
+    return this.#use(options, write)
+  }
+
+  /** The same on the first lane, whose state record says how far the pipeline is. */
+  useFirst(options: Abortable, write: (lane: Lane) => Promise<void>): Promise<void> {
+    return this.#use(options, write, this.first)
   }
 
   async close(): Promise<void> {
     await Promise.all(this.lanes.map((lane) => lane.connection.close()))
   }
 
-  async #acquire(): Promise<Lane> {
+  async #use(options: Abortable, write: (lane: Lane) => Promise<void>, wanted?: Lane): Promise<void> {
+    const lane = await this.#acquire(wanted)
+    try {
+      options.signal?.throwIfAborted()
+      await this.#recover(options)
+      await write(lane)
+    } finally {
+      this.#free.push(lane)
+      for (const wake of this.#waiting.splice(0)) wake()
+    }
+  }
+
+  async #acquire(wanted: Lane | undefined): Promise<Lane> {
     for (;;) {
-      const lane = this.#free.pop()
+      const index = wanted === undefined ? this.#free.length - 1 : this.#free.indexOf(wanted)
+      const [lane] = index < 0 ? [] : this.#free.splice(index, 1)
       if (lane !== undefined) return lane
       await new Promise<void>((resolve) => {
         this.#waiting.push(resolve)

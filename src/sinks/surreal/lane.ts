@@ -15,10 +15,21 @@ import {
   thrownText,
   toSyncError,
 } from './errors.js'
-import { type Answer, ask } from './query.js'
+import { type Progress, progressBindings, wroteLast } from './progress.js'
+import { type Answer, ask, askValue } from './query.js'
 import { pause } from './settle.js'
-import { claimTransaction, fencedText, stateTable, type WriteKind, writeTransaction } from './statements.js'
+import {
+  claimTransaction,
+  fencedText,
+  readState,
+  stateTable,
+  type WriteKind,
+  writeParameter,
+  writeTransaction,
+} from './statements.js'
 
+/** How often a transaction whose outcome was not known is sent again before the engine is asked to. */
+const applyAttemptsMax = 3
 const conflictAttemptsMax = 6
 const conflictDelayMs = 15
 /** More lanes than any sink will ever have. */
@@ -30,10 +41,24 @@ export interface LaneOptions {
   readonly writer: CborWriter
 }
 
-/** What one transaction writes. The bytes are an array of records, or of record ids. */
-export interface Write {
+/** What a transaction does with an array of records, or of record ids. */
+export interface Step {
   readonly kind: WriteKind
-  readonly bytes?: Uint8Array
+  readonly bytes: Uint8Array
+}
+
+/** A transaction of one step. */
+export interface Write extends Step {
+  /** For messages. */
+  readonly table?: string
+}
+
+/** What takes effect at once. */
+export interface Transaction {
+  /** At most one with records and one with ids. */
+  readonly steps: readonly Step[]
+  /** What becomes true with it, for whoever reads the lane's state record. */
+  readonly progress?: Progress
   /** For messages. */
   readonly table?: string
 }
@@ -74,7 +99,7 @@ export class Lane {
   /** Makes this lane the only writer of its state record, or checks that it still is. */
   async claim(laneCount: number, options: Abortable): Promise<void> {
     if (this.#known.length > 0) {
-      await this.write({ kind: 'nothing' }, options)
+      await this.#run({ steps: [] }, options)
       return
     }
     const others = new RecordIdRange(
@@ -87,7 +112,7 @@ export class Lane {
 
   /** After an unknown outcome: from here on the transaction in question cannot take effect any more. */
   async recover(options: Abortable): Promise<void> {
-    if (this.suspect) await this.write({ kind: 'nothing' }, options)
+    if (this.suspect) await this.#run({ steps: [] }, options)
   }
 
   /**
@@ -96,10 +121,45 @@ export class Lane {
    * @throws SyncError `E_LEASE_LOST`, `E_STATE_MISSING`, `E_WRITE_NOT_APPLIED` and all that {@link toSyncError} names
    */
   async write({ kind, bytes, table }: Write, options: Abortable): Promise<boolean> {
-    const rows = bytes === undefined ? {} : cborBinding(this.encoding, 'rows', bytes)
-    const text = writeTransaction(kind, this.encoding === 'function')
-    const failure = await this.#transact(text, rows, options, table, kind === 'insert')
+    const failure = await this.#run({ steps: [{ kind, bytes }], table }, options)
     return failure === undefined
+  }
+
+  /**
+   * Runs a transaction that must take effect exactly once. When its outcome is unknown, the state record tells it: one that
+   * did not take effect is made unable to, and is sent again.
+   *
+   * @throws SyncError as {@link Lane.write} does; if it is retryable, the outcome may still be unknown
+   */
+  async apply(transaction: Transaction & { readonly progress: Progress }, options: Abortable): Promise<void> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await this.#run(transaction, options)
+        return
+      } catch (error) {
+        if (!this.suspect || attempt === applyAttemptsMax) throw error
+        await this.recover(options)
+        const bindings = { record: this.#state() }
+        const state = await askValue(this.connection, readState, bindings, options)
+        if (wroteLast(transaction.progress, state)) return
+      }
+    }
+  }
+
+  /** Returns a failure only if it is that a record to insert exists. */
+  #run({ steps, progress, table }: Transaction, options: Abortable): Promise<unknown> {
+    const bindings = progress === undefined ? {} : progressBindings(progress)
+    for (const { kind, bytes } of steps)
+      Object.assign(bindings, cborBinding(this.encoding, writeParameter(kind), bytes))
+    const kinds = steps.map(({ kind }) => kind)
+    const decodes = this.encoding === 'function'
+    const state = progress === undefined ? 'token' : progress.checkpoint === undefined ? 'progress' : 'checkpoint'
+    const text = writeTransaction({ kinds, decodes, state })
+    return this.#transact(text, bindings, options, table, kinds.includes('insert'))
+  }
+
+  #state(): RecordId {
+    return new RecordId(stateTable, [this.#pipeline, this.#index])
   }
 
   /** Retries conflicts. Returns the failure only if it is an existing record and the caller can deal with that. */
@@ -125,8 +185,7 @@ export class Lane {
   async #once(text: string, bindings: Record<string, unknown>, options: Abortable, table?: string): Promise<unknown> {
     const next = randomUUID()
     const known = this.#known
-    const state = new RecordId(stateTable, [this.#pipeline, this.#index])
-    const all = { ...bindings, state, known, next, pipeline: this.#pipeline }
+    const all = { ...bindings, state: this.#state(), known, next, pipeline: this.#pipeline }
     let answer: Answer
     try {
       answer = await this.connection.call((db) => ask(db, text, all), options, table)

@@ -5,7 +5,7 @@ import type { Abortable } from '../../core/source.js'
 import type { Connection } from './connection.js'
 import { isMissingTable, notApplied, toSyncError } from './errors.js'
 import { ask, askValue } from './query.js'
-import { firstId, readPipeline, stateTable, writePipeline } from './statements.js'
+import { firstId, readState, stateTable, writePipeline } from './statements.js'
 import type { TablePlan } from './table-plan.js'
 
 /** What a full sync does with records that this pipeline did not write. */
@@ -43,7 +43,7 @@ export class Ownership {
   /** Reads what earlier runs own. False: this pipeline never wrote to this database. */
   async load(options: Abortable): Promise<boolean> {
     const bindings = { record: this.#record() }
-    const { results, failure } = await this.#connection.call((db) => ask(db, readPipeline, bindings), options)
+    const { results, failure } = await this.#connection.call((db) => ask(db, readState, bindings), options)
     if (failure !== undefined && !isMissingTable(failure, stateTable)) throw toSyncError(failure)
     const found = failure === undefined ? results.at(-1) : undefined
     for (const [target, holding] of holdingsOf(found)) this.#holdings.set(target, holding)

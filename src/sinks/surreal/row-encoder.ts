@@ -20,7 +20,8 @@ export interface Piece {
   readonly bytes: Uint8Array
 }
 
-const headSize = 5
+/** How many bytes of a piece come before its first row. */
+export const pieceHeadSize = 5
 /** A larger buffer is given back after the batch that needed it. */
 const keptBytesMax = 4 * 1024 * 1024
 
@@ -53,7 +54,7 @@ export class RowEncoder {
     writer.putArrayPlaceholder()
     let rowCount = 0
     if (this.#carriedEnd > 0) {
-      writer.move(this.#carriedStart, this.#carriedEnd, headSize)
+      writer.move(this.#carriedStart, this.#carriedEnd, pieceHeadSize)
       this.#carriedEnd = 0
       rowCount = 1
     }

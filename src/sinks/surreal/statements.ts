@@ -4,14 +4,16 @@ import { quoteIdentifier } from './quote.js'
 /** The table of state records, beside the target tables. */
 export const stateTable = 'surreal_sync_state'
 
-/** What a write transaction does with its rows: records, or record ids to delete. */
-export type WriteKind = 'insert' | 'upsert' | 'rewrite' | 'delete' | 'nothing'
+/** What a write transaction does with records, or with the ids of records to delete. */
+export type WriteKind = 'insert' | 'upsert' | 'rewrite' | 'delete'
 
 /** `THROW`n when the state record is not the one this sink wrote last. */
 export const fencedText = 'surreal_sync: state record is '
 
-/** Where the rows come from. Decoded in place: a LET would copy them once more. */
-const sources = { decoded: 'encoding::cbor::decode($bytes)', bound: '$rows' } as const
+/** The parameter that carries them. Records and ids may travel in one transaction. */
+export function writeParameter(kind: WriteKind): string {
+  return kind === 'delete' ? 'ids' : 'records'
+}
 
 /**
  * Update, else create, is cheaper than UPSERT on every engine: UPSERT takes a savepoint for each record. A record that is
@@ -35,26 +37,48 @@ const writes: { readonly [Kind in WriteKind]: (rows: string) => string } = {
   }
 };`,
   delete: (rows) => `DELETE ${rows} RETURN NONE;`,
-  nothing: () => '',
+}
+
+/** What every transaction of a lane does to its state record. Other fields of it stay. */
+const signature = 'pipeline = $pipeline, token = $next, written_at = time::now()'
+/** What a delta, or a part of one, leaves there besides. */
+const progress = `${signature}, part = $part, wrote = $wrote, consistent = $consistent`
+
+/**
+ * What can become of a state record. Nothing here may refer to what the record holds: what UPSERT sets it computes on an
+ * empty record, also where there is one.
+ */
+const stateChanges = { token: signature, progress, checkpoint: `${progress}, checkpoint = $checkpoint` } as const
+
+export interface WriteShape {
+  /** In this order. */
+  readonly kinds: readonly WriteKind[]
+  /** Whether the server decodes what it gets. In place: a LET would copy it once more. */
+  readonly decodes: boolean
+  readonly state: keyof typeof stateChanges
 }
 
 /**
  * One write transaction. It does nothing unless the lane's state record holds one of `$known`, so that a request that
  * arrives late changes nothing, and it must return `$next`: without rights SurrealDB reports success and writes nothing.
  */
-export function writeTransaction(kind: WriteKind, decodes: boolean): string {
+export function writeTransaction({ kinds, decodes, state }: WriteShape): string {
+  const steps = kinds.map((kind) => {
+    const parameter = `$${writeParameter(kind)}`
+    return writes[kind](decodes ? `encoding::cbor::decode(${parameter})` : parameter)
+  })
   return `BEGIN;
 LET $seen = (SELECT VALUE token FROM ONLY $state);
 IF $seen NOT IN $known { THROW '${fencedText}' + (IF $seen == NONE { 'missing' } ELSE { 'foreign' }) };
-${writes[kind](decodes ? sources.decoded : sources.bound)}
-UPSERT $state CONTENT { pipeline: $pipeline, token: $next, written_at: time::now() } RETURN VALUE token;
+${steps.join('\n')}
+UPSERT $state SET ${stateChanges[state]} RETURN VALUE token;
 COMMIT;`
 }
 
 /** Takes a lane's state record, whoever had it, and the records of lanes beyond the ones in use. */
 export const claimTransaction = `BEGIN;
 UPDATE $others SET token = $next RETURN NONE;
-UPSERT $state CONTENT { pipeline: $pipeline, token: $next, written_at: time::now() } RETURN VALUE token;
+UPSERT $state SET ${signature} RETURN VALUE token;
 COMMIT;`
 
 /** `THROW`n at the end of a rehearsal, so that nothing of it happens, with what was found out. */
@@ -74,16 +98,16 @@ LET $written = (UPSERT type::record('${stateTable}', [$pipeline, 'rehearsal']) C
 THROW '${rehearsedText}' + (IF $written == [$pipeline] { 'allowed' } ELSE { 'forbidden' });
 COMMIT;`
 
-/** The pipeline's own record: which target tables it owns. */
-export const readPipeline = 'SELECT * FROM ONLY $record;'
+/** A state record: of a lane, or the pipeline's own, which says what target tables it owns. */
+export const readState = 'SELECT * FROM ONLY $record;'
 export const writePipeline = `UPSERT $record CONTENT { pipeline: $pipeline, tables: $tables, written_at: time::now() }
 RETURN VALUE pipeline;`
 
 export const firstId = 'SELECT VALUE id FROM $table LIMIT 1;'
 
 /** Ids in key order. As bytes they stay exactly what they are: the SDK cannot tell `3` from `3f`. */
-export const encodedPage = `LET $range = encoding::cbor::decode($bytes);
-RETURN encoding::cbor::encode((SELECT VALUE id FROM $range LIMIT $limit));`
+export const encodedPage = `LET $ids = encoding::cbor::decode($range);
+RETURN encoding::cbor::encode((SELECT VALUE id FROM $ids LIMIT $limit));`
 export const plainPage = 'SELECT VALUE id FROM $range LIMIT $limit;'
 
 /** Fails if the function is missing (SurrealDB 2) or denied. */

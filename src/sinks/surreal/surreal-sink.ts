@@ -1,5 +1,8 @@
 /** Writes batches into SurrealDB. */
+import { randomUUID } from 'node:crypto'
 import { type Batch, isBarrier, type ReplaceBatch, type RowBatch, type TruncateBatch } from '../../core/batch.js'
+import type { Checkpoint, CheckpointStore } from '../../core/checkpoint.js'
+import type { Delta } from '../../core/delta.js'
 import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
 import type { Table } from '../../core/schema.js'
@@ -10,6 +13,7 @@ import { Catalog } from './catalog.js'
 import { CborWriter } from './cbor-writer.js'
 import { Connection } from './connection.js'
 import { defineDatabases, defineState, defineTargets } from './definitions.js'
+import { DeltaCommit } from './delta-commit.js'
 import { findEncoding } from './encoding.js'
 import { FallbackReporter } from './fallback-reporter.js'
 import { isReadableKey } from './key-reader.js'
@@ -17,6 +21,7 @@ import { Lane, type Write } from './lane.js'
 import { LanePool } from './lane-pool.js'
 import { type SinkConfig, type SurrealSinkOptions, sinkConfig } from './options.js'
 import { Ownership } from './ownership.js'
+import { readCheckpoint } from './progress.js'
 import { isThere, rehearse } from './rehearsal.js'
 import { type Piece, RowEncoder } from './row-encoder.js'
 import { removeAbsent, removeAll } from './sweep.js'
@@ -34,8 +39,12 @@ export type {
  *
  * Every batch is one or more transactions, each of which also writes a state record whose returned value proves that it took
  * effect. Sending a batch again is harmless. Nothing is ever sent twice behind the engine's back.
+ *
+ * A delta takes effect exactly once, together with its checkpoint (I10), in the record `surreal_sync_state:['<id>', 0]`. Where
+ * that record's field `consistent` is true, the rows that the same query sees are a state that the source had. It is false
+ * from the first part to the last of a delta that is too large for one transaction, and during a full sync.
  */
-export class SurrealSink implements Sink {
+export class SurrealSink implements Sink, CheckpointStore {
   readonly name = 'surrealdb'
   readonly address: string | undefined
   readonly limits: BatchLimits
@@ -46,6 +55,7 @@ export class SurrealSink implements Sink {
   readonly #byteTarget = new ByteTarget()
   #warn: (warning: SyncWarning) => void = () => {}
   #pipeline: string | undefined
+  #signal: AbortSignal | undefined
   #catalog: Catalog
   #ownership: Ownership | undefined
   /** Targets that were replaced since: what they hold may look equal to a new row and yet be of another kind. */
@@ -82,6 +92,7 @@ export class SurrealSink implements Sink {
   async open(context: RunContext): Promise<void> {
     this.#warn = (warning) => context.warn(warning)
     this.#pipeline = context.syncId
+    this.#signal = context.signal
     this.#ownership = undefined
     this.#choicesChecked = false
     this.#catalog = new Catalog(this.#config.choices, this.#config.tableName)
@@ -120,13 +131,13 @@ export class SurrealSink implements Sink {
     const startedAt = performance.now()
     for (const lane of lanes) await lane.claim(lanes.length, options)
     this.#byteTarget.begin((performance.now() - startedAt) / lanes.length)
+    if (options.phase === 'full') await this.#progress(undefined, options)
     this.#replaced.clear()
     this.#ownership = ownership
   }
 
   async write(batch: Batch, options: Abortable): Promise<void> {
-    const ownership = this.#ownership
-    if (ownership === undefined) throw new Error('SurrealSink.write() was called before prepare()')
+    const ownership = this.#prepared('write')
     const plan = this.#catalog.plan(batch.table)
     await this.#pool.use(options, async (lane) => {
       if (isBarrier(batch)) await this.#sweep(lane, plan, batch, ownership, options)
@@ -135,10 +146,59 @@ export class SurrealSink implements Sink {
     this.#fallbacks.report(plan, this.#warn)
   }
 
+  /** Comes alone: no `write` may be open. */
+  async commit(delta: Delta, checkpoint: () => Checkpoint, options: Abortable): Promise<void> {
+    const ownership = this.#prepared('commit')
+    const plans = new Set<TablePlan>()
+    await this.#pool.useFirst(options, async (lane) => {
+      const commit = new DeltaCommit(lane, this.#config.writeLimits, options)
+      try {
+        for await (const batch of delta.batches) {
+          const plan = this.#catalog.plan(batch.table)
+          plans.add(plan)
+          if (isBarrier(batch)) {
+            await commit.beforeBarrier()
+            await this.#sweep(lane, plan, batch, ownership, options)
+          } else await commit.add(plan, batch, this.#replaced.has(plan.target))
+        }
+        await commit.finish(checkpoint(), delta.drained)
+      } finally {
+        await commit.settled()
+      }
+    })
+    for (const plan of plans) this.#fallbacks.report(plan, this.#warn)
+  }
+
+  /** The checkpoint that was committed or saved last. @throws SyncError `E_CHECKPOINT_CORRUPT` */
+  async load(syncId: string): Promise<Checkpoint | undefined> {
+    const { connection } = this.#pool.first
+    const options = { signal: this.#signal }
+    if (!(await isThere(connection, this.#config, options))) return undefined
+    return readCheckpoint(connection, syncId, options)
+  }
+
+  /** Saves a checkpoint of a full sync. That of a delta comes with it: see `commit`. */
+  async save(syncId: string, checkpoint: Checkpoint): Promise<void> {
+    this.#prepared('save')
+    if (syncId !== this.#pipeline) throw new Error(`SurrealSink.save() was called for the pipeline ${syncId}`)
+    await this.#progress(checkpoint, { signal: this.#signal })
+  }
+
   async close(): Promise<void> {
     this.#fallbacks.flush(this.#warn)
     this.#ownership = undefined
     await this.#pool.close()
+  }
+
+  #prepared(method: string): Ownership {
+    if (this.#ownership !== undefined) return this.#ownership
+    throw new Error(`SurrealSink.${method}() was called before prepare()`)
+  }
+
+  /** Until the next drained delta, the rows are no state that the source had. */
+  #progress(checkpoint: Checkpoint | undefined, options: Abortable): Promise<void> {
+    const progress = { wrote: randomUUID(), part: 0, consistent: false, checkpoint }
+    return this.#pool.useFirst(options, (lane) => lane.apply({ steps: [], progress }, options))
   }
 
   /** The pipeline's id. */

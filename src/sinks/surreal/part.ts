@@ -1,0 +1,74 @@
+/** Rows of any tables on their way into one transaction. */
+import type { RowBatch } from '../../core/batch.js'
+import { cbor } from './cbor-buffer.js'
+import type { Transaction } from './lane.js'
+import { type Piece, type PieceLimits, pieceHeadSize } from './row-encoder.js'
+
+/** Encoded rows without the head of the array that they came in. */
+class Rows {
+  readonly #chunks: Uint8Array[] = []
+  #rowCount = 0
+  #byteCount = 0
+
+  add({ rowCount, bytes }: Piece): void {
+    const chunk = bytes.slice(pieceHeadSize)
+    this.#chunks.push(chunk)
+    this.#rowCount += rowCount
+    this.#byteCount += chunk.length
+  }
+
+  get empty(): boolean {
+    return this.#rowCount === 0
+  }
+
+  /** One array of all rows. */
+  bytes(): Uint8Array {
+    const all = new Uint8Array(pieceHeadSize + this.#byteCount)
+    all[0] = cbor.array | 26
+    new DataView(all.buffer).setUint32(1, this.#rowCount)
+    let position = pieceHeadSize
+    for (const chunk of this.#chunks) {
+      all.set(chunk, position)
+      position += chunk.length
+    }
+    return all
+  }
+}
+
+export class Part {
+  readonly #deletes = new Rows()
+  readonly #upserts = new Rows()
+  readonly #tables = new Set<string>()
+  #rowCount = 0
+  #byteCount = 0
+  #rewrites = false
+
+  /** Whether a piece would make it larger than a transaction should be. Not if it is empty: a large row travels alone. */
+  isFullFor({ rowCount, bytes }: Piece, { rowsMax, bytesMax }: PieceLimits): boolean {
+    if (this.#rowCount === 0) return false
+    return this.#rowCount + rowCount > rowsMax || this.#byteCount + bytes.length > bytesMax
+  }
+
+  /** Takes a copy of the piece. @param rewrites see `rewrite` in {@link WriteKind} */
+  add(piece: Piece, { op, table }: Pick<RowBatch, 'op' | 'table'>, rewrites: boolean): void {
+    const rows = op === 'delete' ? this.#deletes : this.#upserts
+    rows.add(piece)
+    this.#tables.add(table.label)
+    this.#rowCount += piece.rowCount
+    this.#byteCount += piece.bytes.length
+    this.#rewrites ||= rewrites && op === 'upsert'
+  }
+
+  /** What the transaction does. The order does not matter: no key is in both (I3). */
+  transaction(): Transaction {
+    const [table] = this.#tables
+    const upsert = this.#rewrites ? 'rewrite' : 'upsert'
+    return {
+      steps: [
+        ...(this.#deletes.empty ? [] : [{ kind: 'delete', bytes: this.#deletes.bytes() } as const]),
+        ...(this.#upserts.empty ? [] : [{ kind: upsert, bytes: this.#upserts.bytes() } as const]),
+      ],
+      ...(this.#tables.size === 1 && { table }),
+    }
+  }
+}

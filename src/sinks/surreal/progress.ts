@@ -1,0 +1,89 @@
+/** What the first lane's state record says about the pipeline: its checkpoint, and what readers may rely on. */
+import { RecordId } from 'surrealdb'
+import type { Checkpoint, CheckpointKind, Position } from '../../core/checkpoint.js'
+import { SyncError } from '../../core/errors.js'
+import type { Abortable } from '../../core/source.js'
+import type { Json } from '../../core/value.js'
+import type { Connection } from './connection.js'
+import { isMissingTable, isUnselected, toSyncError } from './errors.js'
+import { ask } from './query.js'
+import { readState, stateTable } from './statements.js'
+
+/** What becomes true with one transaction. */
+export interface Progress {
+  /** Names the transaction. Kept in the record until the next one of its kind, it proves that this one took effect. */
+  readonly wrote: string
+  /** How many parts of a delta have been applied, from 1; 0 after the last one. */
+  readonly part: number
+  /** Whether the rows are, as a whole, a state that the source had. */
+  readonly consistent: boolean
+  /** Undefined: what was saved last stays. */
+  readonly checkpoint?: Checkpoint
+}
+
+export function progressBindings({ checkpoint, ...others }: Progress): Record<string, unknown> {
+  if (checkpoint === undefined) return { ...others }
+  const { kind, position, resumeAfter, described, completed, timestamp } = checkpoint
+  return { ...others, checkpoint: { kind, position, resume_after: resumeAfter, described, completed, timestamp } }
+}
+
+/** Whether the transaction with this progress took effect and is the last that did. */
+export function wroteLast({ wrote }: Progress, state: unknown): boolean {
+  return field(state, 'wrote') === wrote
+}
+
+/**
+ * Reads the checkpoint of a pipeline. Undefined also where there is no database yet.
+ * @throws SyncError `E_CHECKPOINT_CORRUPT`
+ */
+export async function readCheckpoint(
+  connection: Connection,
+  pipeline: string,
+  options: Abortable,
+): Promise<Checkpoint | undefined> {
+  const bindings = { record: new RecordId(stateTable, [pipeline, 0]) }
+  const { results, failure } = await connection.call((db) => ask(db, readState, bindings), options)
+  if (isUnselected(failure) || isMissingTable(failure, stateTable)) return undefined
+  if (failure !== undefined) throw toSyncError(failure)
+  const stored = field(results.at(-1), 'checkpoint')
+  if (stored === undefined || stored === null) return undefined
+  const checkpoint = checkpointOf(stored)
+  if (checkpoint !== undefined) return checkpoint
+  throw new SyncError(
+    'E_CHECKPOINT_CORRUPT',
+    `The checkpoint of the pipeline ${pipeline} in SurrealDB cannot be read`,
+    {
+      hint: 'Run a full sync again.',
+    },
+  )
+}
+
+const kinds: readonly CheckpointKind[] = ['full_sync_start', 'full_progress', 'full_sync_end', 'incremental']
+
+function checkpointOf(stored: unknown): Checkpoint | undefined {
+  const [position, resumeAfter, timestamp] = ['position', 'resume_after', 'timestamp'].map((name) =>
+    field(stored, name),
+  )
+  const kind = kinds.find((known) => known === field(stored, 'kind'))
+  const completed = field(stored, 'completed')
+  if (kind === undefined || typeof timestamp !== 'string') return undefined
+  if (typeof position !== 'string' || typeof resumeAfter !== 'string') return undefined
+  if (completed !== undefined && !isTexts(completed)) return undefined
+  return {
+    kind,
+    // The brand's constructor, and a document that nobody reads but to copy it.
+    position: position as Position,
+    resumeAfter: resumeAfter as Position,
+    described: (field(stored, 'described') ?? null) as Json,
+    ...(completed !== undefined && { completed }),
+    timestamp,
+  }
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((entry) => typeof entry === 'string')
+}
+
+function field(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
+}
