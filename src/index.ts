@@ -55,4 +55,5 @@ export {
   type SurrealSinkSettings,
 } from './sinks/surreal/surreal-sink.js'
 export type { TriggerLevel } from './sources/postgres/capture-function.js'
+export type { KeylessTables } from './sources/postgres/table-selection.js'
 export { PostgresTriggerSource, type PostgresTriggerSourceOptions } from './sources/postgres/trigger-source.js'

@@ -10,6 +10,7 @@ const flags: { readonly [option: string]: string } = {
   existing: '--existing',
   from: '--incremental-from',
   id: '--id',
+  keyless: '--keyless',
   password: '--surreal-password',
   replay: '--replay',
   schemas: '--schemas',

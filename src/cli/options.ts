@@ -1,7 +1,7 @@
 /** The flags of the commands that replicate, with their help. */
 import { type Command, Option } from 'commander'
 import { logFormats, logLevels } from './log.js'
-import { type CommandName, defaults, existingModes } from './settings.js'
+import { type CommandName, defaults, existingModes, keylessModes } from './settings.js'
 import { valueHelp } from './value-flags.js'
 
 /** Adds every flag of this command, in groups. Nothing is read from the environment here. */
@@ -24,6 +24,11 @@ function addSource(command: Command): void {
     .option('--exclude-tables <names>', 'all tables but these')
     .option('--schemas <names>', 'all tables of these schemas')
     .option('--audit-schema <name>', 'schema of the change table (default: public)')
+    .addOption(
+      new Option('--keyless <how>', 'tables without a key: full syncs may copy them (default: refuse)').choices(
+        keylessModes,
+      ),
+    )
 }
 
 function addTarget(command: Command): void {

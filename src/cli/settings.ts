@@ -7,6 +7,7 @@ import { pipelineId } from './pipeline-id.js'
 import { parseValues } from './value-flags.js'
 
 export const existingModes = ['refuse', 'replace', 'keep'] as const
+export const keylessModes = ['refuse', 'copy'] as const
 
 export type CommandName = 'full' | 'incremental' | 'sync'
 
@@ -26,6 +27,7 @@ export interface Flags {
   readonly toNamespace?: string
   readonly toDatabase?: string
   readonly existing?: string
+  readonly keyless?: string
   readonly batchSize?: string
   readonly concurrency?: string
   readonly value?: readonly string[]
@@ -54,6 +56,7 @@ export interface Settings {
     readonly excludeTables?: readonly string[]
     readonly schemas?: readonly string[]
     readonly auditSchema?: string
+    readonly keyless: (typeof keylessModes)[number]
   }
   readonly sink: {
     readonly url: string
@@ -128,6 +131,7 @@ export function settle(command: CommandName, flags: Flags, env: Environment): Se
       excludeTables: list('--exclude-tables', flags.excludeTables),
       schemas: list('--schemas', flags.schemas),
       auditSchema: flags.auditSchema,
+      keyless: choice('--keyless', keylessModes, flags.keyless, 'refuse'),
     },
     sink: {
       url: endpoint,

@@ -212,7 +212,7 @@ it('every type of the catalog is replicated, in both phases, without an abort', 
   expect(unknownTypes).toEqual(
     expect.arrayContaining(['spare', 'spare[]', ...(installed.includes('cube') ? ['cube'] : [])]),
   )
-  for (const type of ['tsvector', 'pg_snapshot', 'hstore', 'ltree', 'tree', 'mood[]'])
+  for (const type of ['tsvector', 'pg_snapshot', 'citext', 'citext[]', 'hstore', 'ltree', 'tree', 'mood[]'])
     expect(unknownTypes).not.toContain(type)
 
   // Nothing is lost in silence: a sample is neither absent nor null.

@@ -16,7 +16,7 @@ describe('settings', () => {
   it('have the defaults of the manual', () => {
     expect(settle('full', flags, {})).toEqual({
       command: 'full',
-      source: { url: sourceUri },
+      source: { url: sourceUri, keyless: 'refuse' },
       sink: {
         url: 'http://localhost:8000',
         namespace: 'production',

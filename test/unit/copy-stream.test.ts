@@ -1,58 +1,24 @@
 // A server that misbehaves on purpose: what a real PostgreSQL never sends must not pass for the end of a table.
-import { createServer, type Server, type Socket } from 'node:net'
-import pg from 'pg'
+import type pg from 'pg'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { CopyRows } from '../../src/sources/postgres/copy-rows.js'
 import { type CopyOptions, copyRows } from '../../src/sources/postgres/copy-stream.js'
 import { header, int16, int32, row, trailer } from '../support/copy-bytes.js'
+import {
+  type Answer,
+  complete,
+  connect,
+  copyData,
+  copyDone,
+  copyOut,
+  endServers,
+  message,
+  ready,
+  serverError,
+} from '../support/copy-server.js'
 
-type Answer = (socket: Socket) => void
+afterEach(endServers)
 
-const servers: Server[] = []
-const sockets: Socket[] = []
-
-afterEach(async () => {
-  for (const socket of sockets.splice(0)) socket.destroy()
-  for (const server of servers.splice(0)) await new Promise((resolve) => server.close(resolve))
-})
-
-/** A client of a server that lets everybody in and answers each query with the next of these. */
-async function connect(...answers: Answer[]): Promise<pg.Client> {
-  const server = createServer((socket) => {
-    sockets.push(socket)
-    socket.on('error', () => {})
-    socket.once('data', () => {
-      socket.write(Buffer.concat([message('R', int32(0)), ready]))
-      socket.on('data', (bytes) => {
-        if (bytes[0] === 0x51) answers.shift()?.(socket)
-      })
-    })
-  })
-  servers.push(server)
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  const address = server.address()
-  const port = typeof address === 'object' && address !== null ? address.port : 0
-  const client = new pg.Client({ host: '127.0.0.1', port, user: 'test', password: '', ssl: false })
-  await client.connect()
-  return client
-}
-
-function message(type: string, body: Buffer = Buffer.alloc(0)): Buffer {
-  return Buffer.concat([Buffer.from(type), int32(body.length + 4), body])
-}
-
-const ready = message('Z', Buffer.from('I'))
-const copyOut = (columns: number, format = 1) =>
-  message(
-    'H',
-    Buffer.concat([Buffer.from([format]), int16(columns), ...Array.from({ length: columns }, () => int16(format))]),
-  )
-const copyData = (bytes: Buffer) => message('d', bytes)
-const copyDone = message('c')
-const complete = (text: string) => message('C', Buffer.from(`${text}\0`))
-const serverError = message('E', Buffer.from('SERROR\0VERROR\0C22012\0Mdivision by zero\0\0'))
 const rows = [row([int32(1)]), row([int32(2)]), row([null])]
 const body = [copyOut(1), copyData(header()), ...rows.map(copyData)]
 

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { CborCodec, DateTime, Duration, RecordId, Decimal as SurrealDecimal, Uuid } from 'surrealdb'
 import { describe, expect, it } from 'vitest'
 import { SyncError } from '../../src/core/errors.js'
-import { Decimal, type Json } from '../../src/core/value.js'
+import { Decimal, type Json, type Value } from '../../src/core/value.js'
 import { CborWriter } from '../../src/sinks/surreal/cbor-writer.js'
 import { CellSite, type ValueOptions, valueForms } from '../../src/sinks/surreal/types.js'
 
@@ -328,6 +328,89 @@ describe('geometry', () => {
       b: [2],
       c: null,
     })
+  })
+})
+
+interface Members {
+  readonly [name: string]: Value
+}
+
+describe('GeoJSON', () => {
+  const ring = [
+    [0, 0],
+    [4, 0],
+    [4, 4],
+    [0, 0],
+  ]
+  const write = (value: Members, options?: ValueOptions, keyed?: boolean) =>
+    written((writer) => writer.geometry({ kind: 'geojson', value }), options, keyed)
+
+  it.each<Members>([
+    { type: 'Point', coordinates: [1, 2] },
+    {
+      type: 'LineString',
+      coordinates: [
+        [0, 0],
+        [1, 2],
+      ],
+    },
+    { type: 'Polygon', coordinates: [ring, ring] },
+    {
+      type: 'MultiPoint',
+      coordinates: [
+        [0, 0],
+        [1, 2],
+      ],
+    },
+    { type: 'MultiLineString', coordinates: [ring] },
+    { type: 'MultiPolygon', coordinates: [[ring], [ring, ring]] },
+    { type: 'GeometryCollection', geometries: [{ type: 'Point', coordinates: [1, 2] }] },
+  ])('$type is a geometry, or an object on request', (value) => {
+    const { bytes, reasons } = write(value)
+    expect(bytes[0]).toBe(0xd8)
+    expect(JSON.parse(JSON.stringify(codec.decode(bytes)))).toEqual(value)
+    expect(reasons).toEqual([])
+    const object = write({ ...value, srid: 4326 }, { geometry: 'object' })
+    expect(codec.decode(object.bytes)).toEqual({ ...value, srid: 4326 })
+    expect(object.reasons).toEqual([])
+  })
+
+  it.each<Members>([
+    { type: 'Point', coordinates: [] },
+    { type: 'Point', coordinates: [1, 2, 3] },
+    { type: 'Point', coordinates: [1, Number.POSITIVE_INFINITY] },
+    { type: 'Point', dimensions: 'XYM', coordinates: [1, 2, 3] },
+    { type: 'LineString', coordinates: [[0, 0]] },
+    { type: 'Polygon', coordinates: [] },
+    {
+      type: 'Polygon',
+      coordinates: [
+        [
+          [0, 0],
+          [1, 1],
+        ],
+      ],
+    },
+    { type: 'MultiPoint', coordinates: [[0, 0], []] },
+    {
+      type: 'CircularString',
+      coordinates: [
+        [0, 0],
+        [1, 1],
+        [2, 0],
+      ],
+    },
+    { type: 'GeometryCollection', geometries: [] },
+    { type: 'GeometryCollection', geometries: [{ type: 'Tin', geometries: [] }] },
+  ])('%j is an object and counted', (value) => {
+    const { bytes, reasons } = write(value)
+    expect(codec.decode(bytes)).toEqual(value)
+    expect(reasons).toEqual(['geometry'])
+  })
+
+  it('is one text within a record id', () => {
+    const { bytes } = write({ type: 'Point', coordinates: [-0, Number.NaN], srid: 4326 }, {}, true)
+    expect(codec.decode(bytes)).toBe('{"type":"Point","coordinates":["-0","NaN"],"srid":4326}')
   })
 })
 

@@ -3,7 +3,7 @@ import type { RowBatch, RowCursor } from '../../core/batch.js'
 import { SyncError } from '../../core/errors.js'
 import { cbor } from './cbor-buffer.js'
 import type { CborWriter } from './cbor-writer.js'
-import { type RowLayout, rowLayout, type TablePlan } from './table-plan.js'
+import { type PlannedCell, type RowLayout, rowLayout, type TablePlan } from './table-plan.js'
 
 /** Bounds of one piece. A row larger than `bytesMax` travels alone; one larger than `rowBytesMax` is refused. */
 export interface PieceLimits {
@@ -85,13 +85,15 @@ export class RowEncoder {
     }
     writer.putRaw(recordPrefix)
     this.#putRecordId()
-    for (const { name, index, site } of fields) {
-      if (this.#cursor.has?.(index) === false) continue
+    const cursor = this.#cursor
+    for (let field = 0; field < fields.length; field += 1) {
+      const { name, index, site } = fields[field] as PlannedCell
+      if (open && cursor.has?.(index) === false) continue
       const start = writer.position
       writer.putRaw(name)
       writer.site = site
-      this.#cursor.write(index, writer)
-      if (site.forms.nulls === 'none' && this.#isNull(start + name.length)) writer.position = start
+      cursor.write(index, writer)
+      if (open && site.forms.nulls === 'none' && this.#isNull(start + name.length)) writer.position = start
     }
     if (open) writer.putByte(cbor.end)
   }

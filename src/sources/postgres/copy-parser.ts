@@ -64,21 +64,21 @@ export class CopyParser {
   }
 
   /** @throws SyncError `E_SOURCE_PROTOCOL`, `E_ROW_TOO_LARGE` */
-  push(bytes: Uint8Array): void {
-    if (bytes.byteLength === 0) return
+  push(bytes: Uint8Array, start = 0, end = bytes.byteLength): void {
+    if (start === end) return
     if (this.#complete) throw malformed('it goes on after its end')
-    this.#append(bytes)
+    this.#append(bytes, start, end)
     if (!this.#headerRead && !this.#readHeader()) return
     while (this.#readRow());
   }
 
-  #append(bytes: Uint8Array): void {
-    const length = this.#length + bytes.byteLength
+  #append(bytes: Uint8Array, start: number, end: number): void {
+    const length = this.#length + end - start
     if (length > this.#bytes.byteLength) {
       const capacity = Math.max(length, Math.min(this.#bytes.byteLength * 2, 2 * this.#limits.bytesMax), capacityMin)
       this.#replaceBytes(Math.max(capacity, length > this.#limits.bytesMax ? Math.ceil(length * 1.25) : 0), 0)
     }
-    this.#bytes.set(bytes, this.#length)
+    copyBytes(bytes, start, end, this.#bytes, this.#length)
     this.#length = length
   }
 
@@ -204,6 +204,17 @@ export class CopyParser {
     this.#rowStart -= end
     this.#rowCount = 0
   }
+}
+
+/** Spans up to this length are copied byte by byte: cheaper than making a view of the source. */
+const shortBytes = 64
+
+function copyBytes(source: Uint8Array, start: number, end: number, target: Uint8Array, at: number): void {
+  if (end - start > shortBytes) {
+    target.set(source.subarray(start, end), at)
+    return
+  }
+  for (let index = start, to = at; index < end; index += 1, to += 1) target[to] = source[index] ?? 0
 }
 
 function malformed(what: string): SyncError {

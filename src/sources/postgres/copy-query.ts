@@ -2,11 +2,14 @@
 import type { Client, Connection, Submittable } from 'pg'
 import pg from 'pg'
 import { SyncError } from '../../core/errors.js'
+import { CopyFrames } from './copy-frames.js'
 import { CopyParser } from './copy-parser.js'
 import type { CopyRows } from './copy-rows.js'
 import type { CopyOptions } from './copy-stream.js'
 
-const chunksMaxDefault = 8
+const chunksMaxDefault = 24
+/** However few chunks that is: rows may be large. */
+const queuedBytesMax = 8 * 1024 * 1024
 /** Parts of the server's answer that only another kind of statement gets. */
 const foreign = 'The statement is no COPY TO STDOUT'
 
@@ -19,7 +22,9 @@ export class CopyQuery implements Submittable {
   readonly #options: CopyOptions
   readonly #chunksMax: number
   readonly #chunks: CopyRows[] = []
+  #queuedBytes = 0
   #connection: Connection | undefined
+  #frames: CopyFrames | undefined
   #parser: CopyParser | undefined
   #state: 'waiting' | 'copying' | 'copied' | 'commanded' | 'ended' | 'failed' = 'waiting'
   #error: unknown
@@ -40,7 +45,9 @@ export class CopyQuery implements Submittable {
     this.#connection = connection
     connection.once('copyOutResponse', this.#copyOutResponse)
     connection.once('copyDone', this.#copyDone)
-    if (this.#state === 'waiting') connection.query(this.#sql)
+    if (this.#state !== 'waiting') return
+    this.#frames = new CopyFrames(connection.stream, this.#push)
+    connection.query(this.#sql)
   }
 
   /** The next chunk; `undefined` when the whole of the COPY has been given. */
@@ -49,7 +56,8 @@ export class CopyQuery implements Submittable {
       if (this.#state === 'failed') throw this.#error
       const chunk = this.#chunks.shift()
       if (chunk !== undefined) {
-        if (this.#chunks.length < this.#chunksMax) this.#resume()
+        this.#queuedBytes -= chunk.byteCount
+        if (!this.#isFull()) this.#resume()
         return chunk
       }
       if (this.#state === 'ended') return undefined
@@ -68,7 +76,9 @@ export class CopyQuery implements Submittable {
   async close(): Promise<void> {
     this.#break(undefined)
     this.#chunks.length = 0
+    this.#queuedBytes = 0
     this.#resume()
+    this.#frames?.release()
     this.#connection?.off('copyOutResponse', this.#copyOutResponse)
     this.#connection?.off('copyDone', this.#copyDone)
     this.callback?.()
@@ -82,11 +92,8 @@ export class CopyQuery implements Submittable {
       this.#break(protocolError('rows came where none were expected'))
       return
     }
-    try {
-      this.#parser?.push(message.chunk)
-    } catch (error) {
-      this.#break(error)
-    }
+    this.#push(message.chunk, 0, message.chunk.byteLength)
+    this.#frames?.takeOver(message.chunk)
   }
 
   handleCommandComplete(message: { readonly text?: string }): void {
@@ -142,7 +149,7 @@ export class CopyQuery implements Submittable {
       this.#break(protocolError(`it has ${message.columnTypes.length} columns instead of ${columnNames.length}`))
     } else if (message.binary) {
       this.#state = 'copying'
-      this.#parser = new CopyParser(message.columnTypes.length, this.#options, (rows) => this.#push(rows))
+      this.#parser = new CopyParser(message.columnTypes.length, this.#options, (rows) => this.#queue(rows))
     } else this.#break(protocolError('it is not in binary format'))
   }
 
@@ -152,13 +159,27 @@ export class CopyQuery implements Submittable {
     else this.#break(protocolError('it ended without its trailer'))
   }
 
-  #push(rows: CopyRows): void {
+  readonly #push = (bytes: Uint8Array, start: number, end: number): void => {
+    if (this.#state !== 'copying') return
+    try {
+      this.#parser?.push(bytes, start, end)
+    } catch (error) {
+      this.#break(error)
+    }
+  }
+
+  #queue(rows: CopyRows): void {
     this.#chunks.push(rows)
-    if (this.#chunks.length >= this.#chunksMax && !this.#paused) {
+    this.#queuedBytes += rows.byteCount
+    if (this.#isFull() && !this.#paused) {
       this.#paused = true
       this.#connection?.stream.pause()
     }
     this.#notify()
+  }
+
+  #isFull(): boolean {
+    return this.#chunks.length >= this.#chunksMax || this.#queuedBytes >= queuedBytesMax
   }
 
   #resume(): void {
@@ -172,6 +193,7 @@ export class CopyQuery implements Submittable {
     this.#error = error
     this.#settled = settled(this.#client.connection)
     this.#chunks.length = 0
+    this.#queuedBytes = 0
     this.#resume()
     this.#notify()
   }

@@ -11,7 +11,7 @@ export interface CopyOptions extends BatchLimits {
   readonly signal?: AbortSignal
   /**
    * How many chunks may wait to be taken before the socket is paused.
-   * @defaultValue 8
+   * @defaultValue 24, or as many as hold 8 MiB if those are fewer
    */
   readonly chunksMax?: number
   /** The names of the columns, for the refusal of a row that is too large. */

@@ -68,14 +68,24 @@ export async function introspect(client: ClientBase, selection: TableSelection =
   }
 }
 
-/** These tables as they are now, in no particular order; those that are gone or can no longer be replicated are missing. */
-export async function introspectTables(client: ClientBase, oids: readonly number[]): Promise<readonly PostgresTable[]> {
+/**
+ * These tables as they are now, in no particular order; those that are gone or can no longer be replicated are missing.
+ * @param keyless Whether tables without a key are wanted, too.
+ */
+export async function introspectTables(
+  client: ClientBase,
+  oids: readonly number[],
+  keyless = false,
+): Promise<readonly PostgresTable[]> {
   const relations = await readRelations(client, oids)
   const found = await readTables(
     client,
     relations.filter((relation) => skipOf(relation, true) === undefined),
   )
-  return found.filter(({ relation, table }) => skipOf(relation, true, table) === undefined).map(({ table }) => table)
+  return found.flatMap(({ relation, table }) => {
+    const skip = skipOf(relation, true, table)
+    return skip === undefined || (keyless && skip.reason === 'no_key') ? [table] : []
+  })
 }
 
 async function readTables(

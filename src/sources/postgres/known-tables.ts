@@ -1,6 +1,7 @@
 /** Tables that need not be looked at as a whole again before each chunk of theirs is read. */
 import { SyncError } from '../../core/errors.js'
 import { introspectTables } from './introspect.js'
+import { isKeyedByAddress, keyedByAddress } from './keyless-table.js'
 import type { PostgresTable } from './postgres-table.js'
 import type { Session } from './session.js'
 import { readMarks } from './table-marks.js'
@@ -22,13 +23,9 @@ export class KnownTables {
     const made = new KnownTables()
     if (tables.length === 0) return made
     const marks = await readMarks(session, tables)
-    const given = new Map(tables.map((table) => [table.oid, table]))
-    for (const now of await introspectTables(session.client, [...given.keys()])) {
-      const before = given.get(now.oid)
-      const mark = marks.get(now.oid)
-      // Sinks know tables by the object.
-      const table = before?.fingerprint === now.fingerprint ? before : now
-      if (mark !== undefined) made.#known.set(now.oid, { table, mark: mark.whole })
+    for (const table of await asTheyAre(session, tables)) {
+      const mark = marks.get(table.oid)
+      if (mark !== undefined) made.#known.set(table.oid, { table, mark: mark.whole })
     }
     return made
   }
@@ -40,8 +37,8 @@ export class KnownTables {
   async current(session: Session, table: PostgresTable): Promise<PostgresTable> {
     const known = this.#known.get(table.oid)
     if (known?.table.relation === table.relation && (await this.#isSame(session, known))) return known.table
-    const [now] = await introspectTables(session.client, [table.oid])
-    if (now?.relation === table.relation) return now.fingerprint === table.fingerprint ? table : now
+    const [now] = await asTheyAre(session, [table])
+    if (now?.relation === table.relation) return now
     throw new SyncError('E_TABLE_GONE', `${table.label} was dropped or renamed while it was copied`, {
       table: table.label,
       hint: 'Run the full sync again.',
@@ -54,4 +51,19 @@ export class KnownTables {
     if (Number(named?.[0]) !== table.oid) return false
     return (await readMarks(session, [table])).get(table.oid)?.whole === mark
   }
+}
+
+/** The same tables as they are now; the same objects where nothing has changed, because sinks know tables by the object. */
+async function asTheyAre(session: Session, tables: readonly PostgresTable[]): Promise<readonly PostgresTable[]> {
+  const found: PostgresTable[] = []
+  for (const keyless of [false, true]) {
+    const before = new Map(tables.filter((it) => isKeyedByAddress(it) === keyless).map((table) => [table.oid, table]))
+    if (before.size === 0) continue
+    for (const now of await introspectTables(session.client, [...before.keys()], keyless)) {
+      const table = before.get(now.oid)
+      if (table?.fingerprint === now.fingerprint) found.push(table)
+      else found.push(keyless ? keyedByAddress(now) : now)
+    }
+  }
+  return found
 }

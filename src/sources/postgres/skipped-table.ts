@@ -82,7 +82,7 @@ export function skipOf(relation: CatalogRelation, named: boolean, table?: Postgr
       reason: 'no_key',
       code: 'E_TABLE_WITHOUT_KEY',
       message: `Table ${label} has no primary key`,
-      hint: 'Add a primary key or a unique index on columns that are NOT NULL, or leave the table out.',
+      hint: "Add a primary key or a unique index on columns that are NOT NULL, leave the table out, or have only full syncs copy it: `keyless: 'copy'`.",
       named,
       table,
     }

@@ -9,6 +9,7 @@ import { CopyBatch } from './copy-batch.js'
 import type { CopyOptions } from './copy-stream.js'
 import { sourceError } from './errors.js'
 import { keyJson } from './key-cells.js'
+import { isKeyedByAddress } from './keyless-table.js'
 import { KnownTables } from './known-tables.js'
 import type { PostgresTable } from './postgres-table.js'
 import { absentKeys } from './reread.js'
@@ -198,6 +199,8 @@ async function* readPages(session: Session, chunk: PageChunk, options: CopyOptio
  */
 async function pageChunks(session: Session, table: PostgresTable): Promise<readonly PageChunk[]> {
   const { partitioned, oid, label } = table
+  // Only within one snapshot does an address belong to one row.
+  if (isKeyedByAddress(table)) return [{ id: label, table, from: 0, to: undefined }]
   const [row] = await session.rows(`measuring ${label}`, partitioned ? partitionPagesSql : tablePagesSql, [oid])
   const [pages, files] = [Number(row?.[0] ?? 0), Math.max(1, Number(row?.[1] ?? 1))]
   const step = Math.max(chunkPagesMin, Math.floor(chunkPages / files))

@@ -3,8 +3,15 @@ import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
 import type { Table } from '../../core/schema.js'
 import { introspect, type TableSelection, type UnknownTable } from './introspect.js'
+import { keyedByAddress } from './keyless-table.js'
 import type { PostgresTable } from './postgres-table.js'
 import type { Session } from './session.js'
+
+/**
+ * What to do with tables without a primary key, or a unique index on columns that are not NULL, to tell rows apart by.
+ * `refuse`: leave them out with a warning, and refuse them where they are named. `copy`: full syncs copy them.
+ */
+export type KeylessTables = 'refuse' | 'copy'
 
 /**
  * The tables that the options select. A table that was asked for by name and cannot be replicated is refused; one that
@@ -14,14 +21,19 @@ import type { Session } from './session.js'
 export async function selectTables(
   session: Session,
   selection: TableSelection,
-  warn: (warning: SyncWarning) => void,
+  { keyless, warn }: { readonly keyless: KeylessTables; readonly warn: (warning: SyncWarning) => void },
 ): Promise<readonly PostgresTable[]> {
-  const { tables, skipped, unknown, unknownSchemas } = await introspect(session.client, selection)
+  const { tables: keyed, skipped, unknown, unknownSchemas } = await introspect(session.client, selection)
   const [schema] = unknownSchemas
   if (schema !== undefined) throw unknownSchema(schema)
   const [missing] = unknown
   if (missing !== undefined) throw unknownTable(missing)
-  for (const { label, code, message, hint, named } of skipped) {
+  const tables = [...keyed]
+  for (const { label, reason, code, message, hint, named, table } of skipped) {
+    if (reason === 'no_key' && table !== undefined && keyless === 'copy') {
+      tables.push(keyedByAddress(table))
+      continue
+    }
     if (named) throw new SyncError(code, message, { table: label, hint })
     warn({ code: 'table_skipped', table: label, message: `${message}; it is left out` })
   }

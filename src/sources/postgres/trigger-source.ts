@@ -21,13 +21,14 @@ import { Consumer, isTolerable } from './consumers.js'
 import { currentPosition } from './current-position.js'
 import { readIdentity } from './identity.js'
 import { Installer } from './installer.js'
+import { isKeyedByAddress } from './keyless-table.js'
 import { checkReader, openReader } from './open-reader.js'
 import { decode, encode, publicJson, publicText } from './position.js'
 import type { PostgresTable } from './postgres-table.js'
 import { type AuditConsumer, forgetConsumer, listConsumers, type PruneOptions, Pruner, prune } from './pruning.js'
 import { type AuditNames, auditNames } from './schema.sql.js'
 import { ChunkedSnapshot, ConsistentSnapshot } from './snapshot.js'
-import { checkReading, ownTable, selectTables } from './table-selection.js'
+import { checkReading, type KeylessTables, ownTable, selectTables } from './table-selection.js'
 import { type TeardownOptions, teardown, teardownScript } from './teardown.js'
 
 export interface PostgresTriggerSourceOptions {
@@ -48,6 +49,12 @@ export interface PostgresTriggerSourceOptions {
   readonly excludeTables?: readonly string[]
   /** @defaultValue all schemas but PostgreSQL's own */
   readonly schemas?: readonly string[]
+  /**
+   * Tables without a primary key, and without a unique index on columns that are not NULL. `refuse`: they are left out with
+   * a warning, and refused where they are named. `copy`: full syncs copy them, with the places where their rows are stored
+   * (`ctid`) as record ids; their changes are not followed. @defaultValue `refuse`
+   */
+  readonly keyless?: KeylessTables
   /** Where the audit table and the capture functions are. @defaultValue `public` */
   readonly auditSchema?: string
   /**
@@ -114,16 +121,17 @@ export class PostgresTriggerSource implements Source {
 
   async tables(): Promise<readonly Table[]> {
     const open = this.#opened()
+    const { keyless = 'refuse' } = this.#options
     open.tables = await open.connections.use((session) =>
-      session.within('look', () => selectTables(session, this.#options, open.warn)),
+      session.within('look', () => selectTables(session, this.#options, { keyless, warn: open.warn })),
     )
     return open.tables
   }
 
   async check(given: readonly Table[], { captured, after }: CheckOptions): Promise<void> {
     const { connections, consumer, installer } = this.#opened()
-    const tables = given.map(ownTable)
-    checkReading(tables)
+    checkReading(given.map(ownTable))
+    const tables = this.#followable(given)
     await connections.use((session) =>
       session.within('look', async () => {
         if (captured) {
@@ -138,12 +146,15 @@ export class PostgresTriggerSource implements Source {
   }
 
   async prepare(tables: readonly Table[], { signal }: Abortable): Promise<void> {
-    await this.#opened().installer.install(tables.map(ownTable), { signal })
+    await this.#opened().installer.install(this.#followable(tables), { signal })
   }
 
   async position({ signal }: Abortable): Promise<Position> {
     const { connections, warn, tables } = this.#opened()
-    const position = await connections.use((session) => currentPosition(session, this.#names, tables, { signal, warn }))
+    const followed = this.#followable(tables)
+    const position = await connections.use((session) =>
+      currentPosition(session, this.#names, followed, { signal, warn }),
+    )
     return encode(position)
   }
 
@@ -177,7 +188,7 @@ export class PostgresTriggerSource implements Source {
         installer,
         names: this.#names,
         warn,
-        tables: options.tables.map(ownTable),
+        tables: this.#followable(options.tables, warn),
         selection: this.#options,
       })
       const untilSequence = options.until === undefined ? undefined : decode(options.until).sequence
@@ -241,6 +252,16 @@ export class PostgresTriggerSource implements Source {
   /** The script that removes everything that was installed, for whoever may; empty if there is nothing. */
   teardownSql(): Promise<string> {
     return this.#apart((connections) => teardownScript(this.#teardown(connections)))
+  }
+
+  /** Without the tables that have no key. */
+  #followable(tables: readonly Table[], warn?: RunContext['warn']): readonly PostgresTable[] {
+    const own = tables.map(ownTable)
+    for (const { label } of own.filter(isKeyedByAddress)) {
+      const message = `${label} has no key: its changes are not followed, only full syncs copy it`
+      warn?.({ code: 'table_not_followed', table: label, message })
+    }
+    return own.filter((table) => !isKeyedByAddress(table))
   }
 
   #teardown(connections: Connections): TeardownOptions {

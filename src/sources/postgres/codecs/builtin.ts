@@ -37,7 +37,7 @@ const sparse = {
   ],
 } as const
 
-/** By the name of the send function, which is in pg_catalog. Enums, domains and citext share those of other types. */
+/** By the name of the send function, which is in pg_catalog. Enums and domains share those of other types. */
 export const builtinTypes: ReadonlyMap<string, WireType> = new Map([
   ['boolsend', wireType({ kind: 'boolean' }, boolCodec, true)],
   ['int2send', wireType(integer, int2Codec, true)],
@@ -89,6 +89,7 @@ export const builtinTypes: ReadonlyMap<string, WireType> = new Map([
 
 /** By the name of the send function and of the type, in whatever schema the extension is. */
 export const extensionTypes: ReadonlyMap<string, WireType> = new Map([
+  ['citextsend citext', wireType(string, textCodec, false)],
   ['hstore_send hstore', wireType({ kind: 'dictionary' }, hstoreCodec, false)],
   ['ltree_send ltree', wireType(string, versionedTextCodec, false)],
   ['lquery_send lquery', wireType(string, versionedTextCodec, false)],
