@@ -8,6 +8,7 @@ import type { SyncWarning } from '../../core/events.js'
 import type { Table } from '../../core/schema.js'
 import type { PrepareOptions, Sink } from '../../core/sink.js'
 import type { Abortable, BatchLimits, RunContext } from '../../core/source.js'
+import { BatchWriter } from './batch-writer.js'
 import { ByteTarget } from './byte-target.js'
 import { Catalog } from './catalog.js'
 import { CborWriter } from './cbor-writer.js'
@@ -52,20 +53,19 @@ export class SurrealSink implements Sink, CheckpointStore {
   readonly #config: SinkConfig
   readonly #pool: LanePool
   readonly #fallbacks = new FallbackReporter()
-  readonly #byteTarget = new ByteTarget()
+  readonly #writer: BatchWriter
   #warn: (warning: SyncWarning) => void = () => {}
   #pipeline: string | undefined
   #signal: AbortSignal | undefined
   #catalog: Catalog
   #ownership: Ownership | undefined
-  /** Targets that were replaced since: what they hold may look equal to a new row and yet be of another kind. */
-  readonly #replaced = new Set<string>()
   #choicesChecked = false
 
   /** @throws SyncError `E_CONFIG` */
   constructor(options: SurrealSinkOptions) {
     const config = sinkConfig(options)
     this.#config = config
+    this.#writer = new BatchWriter(config, (warning) => this.#warn(warning))
     this.address = config.address
     this.limits = config.limits
     this.inFlight = config.writers
@@ -130,9 +130,8 @@ export class SurrealSink implements Sink, CheckpointStore {
     await defineTargets(connection, plans, options)
     const startedAt = performance.now()
     for (const lane of lanes) await lane.claim(lanes.length, options)
-    this.#byteTarget.begin((performance.now() - startedAt) / lanes.length)
+    this.#writer.begin((performance.now() - startedAt) / lanes.length)
     if (options.phase === 'full') await this.#progress(undefined, options)
-    this.#replaced.clear()
     this.#ownership = ownership
   }
 
@@ -140,8 +139,8 @@ export class SurrealSink implements Sink, CheckpointStore {
     const ownership = this.#prepared('write')
     const plan = this.#catalog.plan(batch.table)
     await this.#pool.use(options, async (lane) => {
-      if (isBarrier(batch)) await this.#sweep(lane, plan, batch, ownership, options)
-      else await this.#writeRows(lane, plan, batch, ownership, options)
+      if (isBarrier(batch)) await this.#writer.sweep(lane, plan, batch, ownership, options)
+      else await this.#writer.rows(lane, plan, batch, ownership, options)
     })
     this.#fallbacks.report(plan, this.#warn)
   }
@@ -158,8 +157,8 @@ export class SurrealSink implements Sink, CheckpointStore {
           plans.add(plan)
           if (isBarrier(batch)) {
             await commit.beforeBarrier()
-            await this.#sweep(lane, plan, batch, ownership, options)
-          } else await commit.add(plan, batch, this.#replaced.has(plan.target))
+            await this.#writer.sweep(lane, plan, batch, ownership, options)
+          } else await commit.add(plan, batch, this.#writer.rewrites(plan))
         }
         await commit.finish(checkpoint(), delta.drained)
       } finally {
@@ -244,73 +243,6 @@ export class SurrealSink implements Sink, CheckpointStore {
     this.#warn({
       code: 'state_missing',
       message: `The target has no state of the pipeline ${pipeline}: no full sync ran under this id`,
-    })
-  }
-
-  async #writeRows(
-    lane: Lane,
-    plan: TablePlan,
-    batch: RowBatch,
-    ownership: Ownership,
-    options: Abortable,
-  ): Promise<void> {
-    const { target, table } = plan
-    const inserting = batch.op === 'upsert' && ownership.isFresh(target)
-    const limits = inserting ? this.#config.insertLimits : this.#config.writeLimits
-    const encoder = new RowEncoder(lane.writer, plan, batch, limits)
-    const next = () => encoder.next(this.#byteTarget.atMost(limits.bytesMax))
-    for (let piece = next(); piece !== undefined; piece = next()) {
-      options.signal?.throwIfAborted()
-      const write = (kind: Write['kind']) => this.#writePiece(lane, piece, { kind, table: table.label }, options)
-      if (batch.op === 'upsert' && ownership.isFresh(target)) {
-        if (await write('insert')) continue
-        // The rows were there: a chunk that is read again, or another writer.
-        ownership.notFresh(target)
-      }
-      await write(batch.op === 'upsert' && this.#replaced.has(target) ? 'rewrite' : batch.op)
-    }
-  }
-
-  async #writePiece(
-    lane: Lane,
-    { rowCount, bytes }: Piece,
-    write: Omit<Write, 'bytes'>,
-    options: Abortable,
-  ): Promise<boolean> {
-    const [startedAt, conflictCount] = [performance.now(), lane.conflictCount]
-    const note = (failed: boolean) =>
-      this.#byteTarget.note({ rowCount, byteCount: bytes.length, ms: performance.now() - startedAt, failed })
-    try {
-      const inserted = await lane.write({ ...write, bytes }, options)
-      note(lane.conflictCount > conflictCount)
-      return inserted
-    } catch (error) {
-      if (error instanceof SyncError && ['E_BUSY', 'E_ROW_TOO_LARGE'].includes(error.code)) note(true)
-      throw error
-    }
-  }
-
-  async #sweep(
-    lane: Lane,
-    plan: TablePlan,
-    batch: TruncateBatch | ReplaceBatch,
-    ownership: Ownership,
-    options: Abortable,
-  ): Promise<void> {
-    const { target, table } = plan
-    if (batch.op === 'replace') this.#replaced.add(target)
-    if (!ownership.isOwned(target)) {
-      this.#skipSweep(table, `holds records of others that \`existing: 'keep'\` protects`)
-    } else if (batch.op === 'truncate') await removeAll(lane, plan, options)
-    else if (isReadableKey(table)) await removeAbsent(lane, plan, batch, options)
-    else this.#skipSweep(table, 'has a key that cannot be read back from record ids')
-  }
-
-  #skipSweep(table: Table, why: string): void {
-    this.#warn({
-      code: 'sweep_skipped',
-      message: `Rows that ${table.label} no longer has stay in the target, because it ${why}`,
-      table: table.label,
     })
   }
 }

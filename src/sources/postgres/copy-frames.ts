@@ -88,13 +88,19 @@ export class CopyFrames {
         continue
       }
       if (this.#headLength === 0 && chunk.length - position >= headSize) {
-        if (!this.#begin(chunk[position], chunk.readInt32BE(position + 1))) return this.#leave(chunk, position)
+        if (!this.#begin(chunk[position], chunk.readInt32BE(position + 1))) {
+          this.#leave(chunk, position)
+          return
+        }
         position += headSize
         continue
       }
       position = this.#takeHead(chunk, position)
       if (this.#headLength < headSize) return
-      if (!this.#begin(this.#head[0], this.#head.readInt32BE(1))) return this.#leave(chunk, position)
+      if (!this.#begin(this.#head[0], this.#head.readInt32BE(1))) {
+        this.#leave(chunk, position)
+        return
+      }
       this.#headLength = 0
     }
   }

@@ -23,14 +23,9 @@ export class KnownTables {
     const made = new KnownTables()
     if (tables.length === 0) return made
     const marks = await readMarks(session, tables)
-    const given = new Map(tables.map((table) => [table.oid, table]))
-    for (const found of await introspectTables(session.client, [...given.keys()], true)) {
-      const before = given.get(found.oid)
-      const now = before === undefined ? found : keyedLike(before, found)
-      const mark = marks.get(now.oid)
-      // Sinks know tables by the object.
-      const table = before?.fingerprint === now.fingerprint ? before : now
-      if (mark !== undefined) made.#known.set(now.oid, { table, mark: mark.whole })
+    for (const table of await asTheyAre(session, tables)) {
+      const mark = marks.get(table.oid)
+      if (mark !== undefined) made.#known.set(table.oid, { table, mark: mark.whole })
     }
     return made
   }
@@ -42,9 +37,8 @@ export class KnownTables {
   async current(session: Session, table: PostgresTable): Promise<PostgresTable> {
     const known = this.#known.get(table.oid)
     if (known?.table.relation === table.relation && (await this.#isSame(session, known))) return known.table
-    const keyless = isKeyedByAddress(table)
-    const [now] = await introspectTables(session.client, [table.oid], keyless)
-    if (now?.relation === table.relation) return now.fingerprint === table.fingerprint ? table : keyedLike(table, now)
+    const [now] = await asTheyAre(session, [table])
+    if (now?.relation === table.relation) return now
     throw new SyncError('E_TABLE_GONE', `${table.label} was dropped or renamed while it was copied`, {
       table: table.label,
       hint: 'Run the full sync again.',
@@ -59,6 +53,17 @@ export class KnownTables {
   }
 }
 
-function keyedLike(before: PostgresTable, now: PostgresTable): PostgresTable {
-  return isKeyedByAddress(before) ? keyedByAddress(now) : now
+/** The same tables as they are now; the same objects where nothing has changed, because sinks know tables by the object. */
+async function asTheyAre(session: Session, tables: readonly PostgresTable[]): Promise<readonly PostgresTable[]> {
+  const found: PostgresTable[] = []
+  for (const keyless of [false, true]) {
+    const before = new Map(tables.filter((it) => isKeyedByAddress(it) === keyless).map((table) => [table.oid, table]))
+    if (before.size === 0) continue
+    for (const now of await introspectTables(session.client, [...before.keys()], keyless)) {
+      const table = before.get(now.oid)
+      if (table?.fingerprint === now.fingerprint) found.push(table)
+      else found.push(keyless ? keyedByAddress(now) : now)
+    }
+  }
+  return found
 }

@@ -1,0 +1,101 @@
+/** Writes batches through a lane: rows in pieces that fit into a transaction each, barriers as sweeps. */
+import type { ReplaceBatch, RowBatch, TruncateBatch } from '../../core/batch.js'
+import { SyncError } from '../../core/errors.js'
+import type { SyncWarning } from '../../core/events.js'
+import type { Table } from '../../core/schema.js'
+import type { Abortable } from '../../core/source.js'
+import { ByteTarget } from './byte-target.js'
+import { isReadableKey } from './key-reader.js'
+import type { Lane, Write } from './lane.js'
+import type { SinkConfig } from './options.js'
+import type { Ownership } from './ownership.js'
+import { type Piece, RowEncoder } from './row-encoder.js'
+import { removeAbsent, removeAll } from './sweep.js'
+import type { TablePlan } from './table-plan.js'
+
+export class BatchWriter {
+  readonly #config: SinkConfig
+  readonly #warn: (warning: SyncWarning) => void
+  readonly #byteTarget = new ByteTarget()
+  /** Targets that were replaced since: what they hold may look equal to a new row and yet be of another kind. */
+  readonly #replaced = new Set<string>()
+
+  constructor(config: SinkConfig, warn: (warning: SyncWarning) => void) {
+    this.#config = config
+    this.#warn = warn
+  }
+
+  /** Begins a phase. @param roundTripMs What a transaction without rows takes. */
+  begin(roundTripMs: number): void {
+    this.#byteTarget.begin(roundTripMs)
+    this.#replaced.clear()
+  }
+
+  /** Whether rows of this table must be stored even where they seem to be there. */
+  rewrites({ target }: TablePlan): boolean {
+    return this.#replaced.has(target)
+  }
+
+  /** Writes a batch of rows in as many transactions as it takes. */
+  async rows(lane: Lane, plan: TablePlan, batch: RowBatch, ownership: Ownership, options: Abortable): Promise<void> {
+    const { target, table } = plan
+    const inserting = batch.op === 'upsert' && ownership.isFresh(target)
+    const limits = inserting ? this.#config.insertLimits : this.#config.writeLimits
+    const encoder = new RowEncoder(lane.writer, plan, batch, limits)
+    const next = () => encoder.next(this.#byteTarget.atMost(limits.bytesMax))
+    for (let piece = next(); piece !== undefined; piece = next()) {
+      options.signal?.throwIfAborted()
+      const write = (kind: Write['kind']) => this.#writePiece(lane, piece, { kind, table: table.label }, options)
+      if (batch.op === 'upsert' && ownership.isFresh(target)) {
+        if (await write('insert')) continue
+        // The rows were there: a chunk that is read again, or another writer.
+        ownership.notFresh(target)
+      }
+      await write(batch.op === 'upsert' && this.rewrites(plan) ? 'rewrite' : batch.op)
+    }
+  }
+
+  async #writePiece(
+    lane: Lane,
+    { rowCount, bytes }: Piece,
+    write: Omit<Write, 'bytes'>,
+    options: Abortable,
+  ): Promise<boolean> {
+    const [startedAt, conflictCount] = [performance.now(), lane.conflictCount]
+    const note = (failed: boolean) =>
+      this.#byteTarget.note({ rowCount, byteCount: bytes.length, ms: performance.now() - startedAt, failed })
+    try {
+      const inserted = await lane.write({ ...write, bytes }, options)
+      note(lane.conflictCount > conflictCount)
+      return inserted
+    } catch (error) {
+      if (error instanceof SyncError && ['E_BUSY', 'E_ROW_TOO_LARGE'].includes(error.code)) note(true)
+      throw error
+    }
+  }
+
+  /** Removes what a barrier says is not there any more. */
+  async sweep(
+    lane: Lane,
+    plan: TablePlan,
+    batch: TruncateBatch | ReplaceBatch,
+    ownership: Ownership,
+    options: Abortable,
+  ): Promise<void> {
+    const { target, table } = plan
+    if (batch.op === 'replace') this.#replaced.add(target)
+    if (!ownership.isOwned(target)) {
+      this.#skipSweep(table, `holds records of others that \`existing: 'keep'\` protects`)
+    } else if (batch.op === 'truncate') await removeAll(lane, plan, options)
+    else if (isReadableKey(table)) await removeAbsent(lane, plan, batch, options)
+    else this.#skipSweep(table, 'has a key that cannot be read back from record ids')
+  }
+
+  #skipSweep(table: Table, why: string): void {
+    this.#warn({
+      code: 'sweep_skipped',
+      message: `Rows that ${table.label} no longer has stay in the target, because it ${why}`,
+      table: table.label,
+    })
+  }
+}
