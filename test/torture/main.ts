@@ -1,5 +1,5 @@
 /**
- * `npm run torture -- [--seconds 60] [--seed N] [--writers 20] [--think 40] [--postgres 18|15|…] [--short] [--no-mutants]`
+ * `npm run torture -- [--seconds 60] [--seed N] [--writers 20] [--think 40] [--postgres 18|15|…] [--short] [--no-mutants] [--at-most 180]`
  *
  * Ends with 0 if no reader lost anything and every mutant was caught. The seed repeats every actor's choices, though not
  * the moments at which they meet.
@@ -24,6 +24,7 @@ const { values } = parseArgs({
     writers: { type: 'string', default: '20' },
     think: { type: 'string', default: '40' },
     postgres: { type: 'string', default: '18' },
+    'at-most': { type: 'string' },
     short: { type: 'boolean', default: false },
     'no-mutants': { type: 'boolean', default: false },
   },
@@ -39,7 +40,7 @@ try {
     adminUrl: server.url(),
     seed,
     seconds: Number(values.seconds),
-    secondsMax: Number(values.seconds) + 120,
+    secondsMax: Number(values['at-most'] ?? Number(values.seconds) + 120),
     writers: Number(values.writers),
     thinkMs: Number(values.think),
     short: values.short,

@@ -41,6 +41,8 @@ export interface ReaderOptions {
   readonly restart: 'number' | 'state'
   /** Begins each life with a full sync and ends it after some comparisons. @defaultValue now and then a full sync */
   readonly alwaysFull?: boolean
+  /** Whether its source has a probe. */
+  readonly probed: boolean
   /** How many of its snapshots are probed. A probe locks every table before the snapshot, whatever the reader does. */
   readonly probeShare: number
   /** How long a life lasts at most. */
@@ -77,7 +79,10 @@ export class Reader implements Probe {
 
   /** It was compared often enough to say something. */
   get proved(): boolean {
-    return this.failed || (this.report.compared >= comparisonsMin && this.report.starts >= startsMin)
+    const { compared, drained, starts } = this.report
+    // Without a probe only sums are looked at before the end.
+    const seen = this.#options.probed ? compared : drained
+    return this.failed || (seen >= comparisonsMin && starts >= startsMin)
   }
 
   get failed(): boolean {

@@ -138,11 +138,12 @@ function readersOf(source: SourceOptions, seed: number): readonly Reader[] {
       ...common,
       name: `product ${restart}`,
       restart,
+      probed: false,
       source: product,
       dice: new Dice(seed + 1_000 + index),
     }),
     new Reader({
-      ...{ ...common, name: `probed ${restart}`, restart, dice: new Dice(seed + 2_000 + index) },
+      ...{ ...common, name: `probed ${restart}`, restart, probed: true, dice: new Dice(seed + 2_000 + index) },
       source: (probe) => new ProbedSource(source, probe),
     }),
   ])
@@ -157,6 +158,7 @@ function mutantsOf(source: SourceOptions, seed: number): readonly Reader[] {
         dice: new Dice(seed + 3_000 + index),
         restart: 'state',
         alwaysFull: mutant.alwaysFull,
+        probed: true,
         probeShare: mutant.probeShare,
         lifeMsMax,
         stopAtFailure: true,
