@@ -1,4 +1,5 @@
 /** The unit of applying and of checkpointing, in both phases. */
+import type { Alteration } from './alteration.js'
 import type { Batch } from './batch.js'
 import type { Position } from './checkpoint.js'
 import type { Table } from './schema.js'
@@ -17,4 +18,6 @@ export interface Delta {
   readonly committedAtMs?: number
   /** Tables in it that were not announced before, for example because they got new names. The sink is prepared for them first. */
   readonly tables?: readonly Table[]
+  /** Columns that came or went, to be applied by `Sink.alter` before the batches. Only such as `ChangeOptions.alterable` allowed. */
+  readonly alterations?: readonly Alteration[]
 }

@@ -1,4 +1,5 @@
 /** Where rows go. */
+import type { Alteration } from './alteration.js'
 import type { Batch } from './batch.js'
 import type { Checkpoint } from './checkpoint.js'
 import type { Delta } from './delta.js'
@@ -36,6 +37,14 @@ export interface Sink {
    * batches have ended. The engine needs no store if the sink has `load` and `save` as well (see `CheckpointStore`).
    */
   commit?(delta: Delta, checkpoint: () => Checkpoint, options: Abortable): Promise<void>
+  /** Whether `alter` can apply this. Changes nothing. @defaultValue it can, if there is an `alter` */
+  alterable?(alteration: Alteration): boolean
+  /**
+   * Gives every row of a table the columns that were added, as null, and takes away those that were dropped. A value that is
+   * there already stays, and nothing else is touched. Idempotent, and resolves only when it is durable; comes alone, like a
+   * barrier (I6). Without it a source sends the whole table again instead.
+   */
+  alter?(alteration: Alteration, options: Abortable): Promise<void>
   /** Ends what `open` began. May be called again, and without `open`. Never throws. */
   close?(): Promise<void>
 }

@@ -1,4 +1,5 @@
 /** Where rows come from. */
+import type { Alteration } from './alteration.js'
 import type { Key, RowBatch } from './batch.js'
 import type { Position } from './checkpoint.js'
 import type { Delta } from './delta.js'
@@ -93,6 +94,8 @@ export interface ChangeOptions extends ReadOptions {
   readonly until?: Position
   /** False: end at the first drained delta. True: wait for more. */
   readonly follow: boolean
+  /** Whether the sink applies this in place. A table for which it does not, is replaced. @defaultValue never */
+  readonly alterable?: (alteration: Alteration) => boolean
 }
 
 /** A part of a table that is read in one go. */

@@ -1,4 +1,5 @@
 /** The incremental phase: applies deltas in order, each followed by its checkpoint. */
+import type { Alteration } from '../core/alteration.js'
 import { type Batch, isBarrier } from '../core/batch.js'
 import type { Position } from '../core/checkpoint.js'
 import type { Delta } from '../core/delta.js'
@@ -19,15 +20,19 @@ export async function runIncremental(
   tables: readonly Table[],
   options: IncrementalOptions,
 ): Promise<Position> {
-  const { source, sink, limits } = run.settings
+  const { source, sink, limits, transforms } = run.settings
   await run.retrying(async () => sink.prepare?.(tables, { phase: 'incremental', signal: run.signal }))
   run.emit('phase', { phase: 'incremental', tables })
   const retries = run.retries()
+  // What a transform makes of a row may depend on any of its columns.
+  const alterable = (alteration: Alteration) =>
+    transforms.length === 0 && sink.alter !== undefined && (sink.alterable?.(alteration) ?? true)
   let position = options.after
   let behind = true
   for (;;) {
     try {
-      for await (const delta of source.changes({ ...options, tables, after: position, limits, signal: run.signal })) {
+      const reading = { ...options, tables, after: position, limits, alterable, signal: run.signal }
+      for await (const delta of source.changes(reading)) {
         // What drains it may be a later delta without changes of its own.
         if (await apply(run, delta)) behind = true
         position = delta.position
@@ -48,14 +53,17 @@ export async function runIncremental(
 /** Applies one delta and its checkpoint. True: it carried changes. */
 async function apply(run: Run, delta: Delta): Promise<boolean> {
   const { sink } = run.settings
-  const { tables = [] } = delta
+  const { tables = [], alterations = [] } = delta
   if (tables.length > 0) await run.retrying(async () => sink.prepare?.(tables, { phase: 'full', signal: run.signal }))
+  for (const alteration of alterations) {
+    await run.retrying(async () => sink.alter?.(alteration, { signal: run.signal }))
+  }
   const changed = sink.commit === undefined ? await write(run, delta) : await commit(run, delta)
   const { position, committedAtMs } = delta
   const lagMs = committedAtMs === undefined ? undefined : Math.max(0, Date.now() - committedAtMs)
   if (sink.commit === undefined) await run.save('incremental', position, position, lagMs)
   else await run.committed('incremental', position, position, lagMs)
-  return changed
+  return changed || alterations.length > 0
 }
 
 async function write(run: Run, delta: Delta): Promise<boolean> {

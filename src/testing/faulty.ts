@@ -13,6 +13,7 @@ export type FaultyOperation =
   | 'open'
   | 'prepare'
   | 'write'
+  | 'alter'
   | 'commit'
   | 'load'
   | 'probe'
@@ -87,7 +88,7 @@ function faultyStore(store: CheckpointStore, around: Around): CheckpointStore {
 }
 
 function faultySink(sink: Sink, around: Around): Sink {
-  const { name, address, limits, inFlight, commit } = sink
+  const { name, address, limits, inFlight, commit, alter, alterable } = sink
   return {
     name,
     address,
@@ -99,6 +100,8 @@ function faultySink(sink: Sink, around: Around): Sink {
     write: (batch, options) => around('write', () => sink.write(batch, options)),
     commit:
       commit && ((delta, checkpoint, options) => around('commit', () => commit.call(sink, delta, checkpoint, options))),
+    alterable: alterable && ((alteration) => alterable.call(sink, alteration)),
+    alter: alter && ((alteration, options) => around('alter', () => alter.call(sink, alteration, options))),
     close: async () => sink.close?.(),
   }
 }
@@ -138,6 +141,8 @@ async function* faultyDeltas(deltas: AsyncIterable<Delta>, around: Around): Asyn
   for await (const delta of faultyPulls('changes', deltas, around)) {
     yield {
       batches: faultyPulls('batches', delta.batches, around),
+      tables: delta.tables,
+      alterations: delta.alterations,
       get position() {
         return delta.position
       },

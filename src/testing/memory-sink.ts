@@ -1,4 +1,5 @@
 /** A sink whose database is this object. */
+import type { Alteration } from '../core/alteration.js'
 import { type Batch, isBarrier, type ReplaceBatch, type Row, type RowBatch } from '../core/batch.js'
 import type { Checkpoint, CheckpointStore } from '../core/checkpoint.js'
 import type { Delta } from '../core/delta.js'
@@ -19,7 +20,7 @@ export interface MemorySinkOptions {
 
 /** One write that took effect. */
 export interface MemoryOperation {
-  readonly op: Batch['op']
+  readonly op: Batch['op'] | 'alter'
   readonly table: string
   readonly rows: number
 }
@@ -120,6 +121,21 @@ export class MemorySink implements Sink, CheckpointStore {
     } finally {
       this.#open.delete(batch)
     }
+  }
+
+  async alter({ table, added, dropped }: Alteration, { signal }: Abortable): Promise<void> {
+    this.#assertOpened(signal)
+    if (this.#open.size > 0) throw new TypeError('An alteration overlaps a write (I6)')
+    const rows = this.rows(table.label)
+    const gone = new Set(dropped.map(({ name }) => name))
+    const nulls = Object.fromEntries(added.map(({ name }) => [name, null]))
+    const stored = this.#tables.get(table.label)
+    if (stored === undefined) throw new TypeError(`The table ${table.label} was not prepared`)
+    stored.describe(table)
+    for (const row of rows) {
+      stored.put({ ...nulls, ...Object.fromEntries(Object.entries(row).filter(([name]) => !gone.has(name))) })
+    }
+    this.#operations.push({ op: 'alter', table: table.label, rows: rows.length })
   }
 
   async load(syncId: string): Promise<Checkpoint | undefined> {

@@ -57,6 +57,7 @@ const changes: readonly (readonly [what: string, sql: string, relation: string, 
     'table_replaced',
   ],
   ['DROP COLUMN', `alter table accounts drop column n`, 'accounts', 'table_replaced'],
+  ['ADD COLUMN', `alter table accounts add column extra int`, 'accounts', 'table_replaced'],
   ['RENAME COLUMN', `alter table accounts rename column n to m`, 'accounts', 'table_replaced'],
   ['RENAME TABLE', `alter table accounts rename to people`, 'people', 'table_renamed'],
   [
@@ -124,7 +125,7 @@ const changes: readonly (readonly [what: string, sql: string, relation: string, 
 ]
 
 describe('while the source is followed', () => {
-  it.each(changes)('%s', async (_, sql, relation, warning) => {
+  it.each(changes)('%s', async (what, sql, relation, stopped) => {
     await replica.full()
     const follower = new Follower(replica)
     await follower.reaches(0)
@@ -135,6 +136,7 @@ describe('while the source is followed', () => {
     await expect.poll(async () => copied(label), { timeout: 15_000 }).toEqual(await rows(relation))
     await follower.stop()
     const codes = replica.warnings.map(({ code }) => code)
+    const warning = ['ADD COLUMN', 'DROP COLUMN'].includes(what) ? 'table_altered' : stopped
     if (warning === undefined) expect(codes).toEqual([])
     else expect(codes).toContain(warning)
   })

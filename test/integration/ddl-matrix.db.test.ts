@@ -9,7 +9,8 @@ import { expectFresh } from '../support/fresh-copy.js'
 import { Follower, Replica } from '../support/replica.js'
 
 const page = await readFile(new URL('../../docs/operations.md', import.meta.url), 'utf8')
-const rowPattern = /^\| ([^|]+) \| ((?:goes on|copied again|no longer followed|stops)[^|]*) \| ([^|]+) \|$/gm
+const rowPattern =
+  /^\| ([^|]+) \| ((?:goes on|altered in place|copied again|no longer followed|stops)[^|]*) \| ([^|]+) \|$/gm
 const matrix = [...page.matchAll(rowPattern)].map(([, statement = '', running = '', stopped = '']) => ({
   statement,
   running,
@@ -38,6 +39,9 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   'add a column with a default': { statement: 'alter table t add column extra int default 7' },
   'add a generated column': { statement: `alter table t add column extra text generated always as (v || '!') stored` },
   'drop a column': { statement: 'alter table t drop column w' },
+  'drop a column and add another of its name': {
+    statement: 'alter table t drop column w; alter table t add column w int',
+  },
   'rename a column': { statement: 'alter table t rename column w to renamed' },
   "change a column's type": { statement: 'alter table t alter column w type double precision' },
   "change a column's type by an expression": { statement: `alter table t alter column w type text using 'was ' || w` },
@@ -147,7 +151,9 @@ async function outcome({ replica, before }: Prepared, run: Promise<unknown>): Pr
     if (error instanceof SyncError) return `stops: ${error.code}`
     throw error
   }
-  if (replica.sink.operations.slice(before).some(({ op }) => op === 'replace')) return 'copied again'
+  const operations = replica.sink.operations.slice(before).map(({ op }) => op)
+  if (operations.includes('replace')) return 'copied again'
+  if (operations.includes('alter')) return 'altered in place'
   return replica.warnings.some(({ code }) => code === 'table_gone') ? 'no longer followed' : 'goes on'
 }
 

@@ -40,11 +40,19 @@ export class SurrealReplica implements AsyncDisposable {
     return new SurrealReplica(db, options)
   }
 
-  engine(): SyncEngine {
-    const { url, sink, engine } = this.#options
-    const made = new SyncEngine({
+  /** A source and a sink for an engine of the caller's own. */
+  ends(): { readonly source: PostgresTriggerSource; readonly sink: SurrealSink } {
+    const { url, sink } = this.#options
+    return {
       source: new PostgresTriggerSource({ url }),
       sink: new SurrealSink({ connect: async () => this.db, disconnect: async () => undefined, ...sink }),
+    }
+  }
+
+  engine(): SyncEngine {
+    const { engine } = this.#options
+    const made = new SyncEngine({
+      ...this.ends(),
       checkpoints: this.#checkpoints,
       ...engine,
     })

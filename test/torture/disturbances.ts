@@ -97,7 +97,8 @@ export class Administrator {
 
   #column(): Disturbance {
     this.#extraColumn = !this.#extraColumn
-    const change = this.#extraColumn ? `add column extra int default ${this.#dice.between(1, 9)}` : 'drop column extra'
+    const value = this.#dice.chance(0.5) ? ` default ${this.#dice.between(1, 9)}` : ''
+    const change = this.#extraColumn ? `add column extra int${value}` : 'drop column extra'
     return { kind: 'structure', table: 'shapes', sql: `alter table shapes ${change}` }
   }
 

@@ -70,6 +70,7 @@ export class ProbedSource extends PostgresTriggerSource {
       tables: options.tables.map(ownTable),
       selection: this.#options,
       parts: this.#parts,
+      alterable: options.alterable,
     })
     const untilSequence = options.until === undefined ? undefined : decode(options.until).sequence
     for await (const delta of reader.changes({ ...options, untilSequence })) {

@@ -1,9 +1,10 @@
 /** A replica that is killed and restarted all the time, and what it should have looked like whenever it had caught up. */
 import { setMaxListeners } from 'node:events'
+import type { Alteration } from '../../src/core/alteration.js'
 import type { Batch } from '../../src/core/batch.js'
 import { SyncError } from '../../src/core/errors.js'
 import type { Sink } from '../../src/core/sink.js'
-import type { Source } from '../../src/core/source.js'
+import type { Abortable, Source } from '../../src/core/source.js'
 import { SyncEngine } from '../../src/engine/sync-engine.js'
 import { MemorySink } from '../../src/testing/index.js'
 import type { Probe, ProbedState } from './probed-source.js'
@@ -163,12 +164,12 @@ export class Reader implements Probe {
     }
   }
 
-  /** The structure changed after the table was last found equal, and the reader has not replaced the table since. */
+  /** The structure changed after the table was last found equal, and the reader has neither replaced nor altered the table since. */
   #mayBeLate(table: TableName, number: number): boolean {
     const settled = this.#settled.get(table) ?? { number: 0, operations: 0 }
     if (number <= settled.number) return false
     const since = this.#sink.operations.slice(settled.operations)
-    return !since.some(({ op, table: label }) => op === 'replace' && label === `public.${table}`)
+    return !since.some(({ op, table: label }) => (op === 'replace' || op === 'alter') && label === `public.${table}`)
   }
 
   async #live(sink: Sink, signal: AbortSignal): Promise<void> {
@@ -286,6 +287,12 @@ class MortalSink implements Sink {
     this.#writesLeft -= 1
     if (this.#writesLeft < 0) throw new Killed()
     await this.#inner.write(batch, options)
+  }
+
+  async alter(alteration: Alteration, options: Abortable): Promise<void> {
+    this.#writesLeft -= 1
+    if (this.#writesLeft < 0) throw new Killed()
+    await this.#inner.alter(alteration, options)
   }
 
   close(): Promise<void> {

@@ -20,6 +20,7 @@ import { type Answer, ask, askValue } from './query.js'
 import { pause } from './settle.js'
 import {
   claimTransaction,
+  type FieldChanges,
   fencedText,
   readState,
   stateTable,
@@ -45,6 +46,8 @@ export interface LaneOptions {
 export interface Step {
   readonly kind: WriteKind
   readonly bytes: Uint8Array
+  /** For `alter`. */
+  readonly fields?: FieldChanges
 }
 
 /** A transaction of one step. */
@@ -120,8 +123,8 @@ export class Lane {
    *
    * @throws SyncError `E_LEASE_LOST`, `E_STATE_MISSING`, `E_WRITE_NOT_APPLIED` and all that {@link toSyncError} names
    */
-  async write({ kind, bytes, table }: Write, options: Abortable): Promise<boolean> {
-    const failure = await this.#run({ steps: [{ kind, bytes }], table }, options)
+  async write({ table, ...step }: Write, options: Abortable): Promise<boolean> {
+    const failure = await this.#run({ steps: [step], table }, options)
     return failure === undefined
   }
 
@@ -154,7 +157,8 @@ export class Lane {
     const kinds = steps.map(({ kind }) => kind)
     const decodes = this.encoding === 'function'
     const state = progress === undefined ? 'token' : progress.checkpoint === undefined ? 'progress' : 'checkpoint'
-    const text = writeTransaction({ kinds, decodes, state })
+    const fields = steps.find((step) => step.fields !== undefined)?.fields
+    const text = writeTransaction({ kinds, decodes, state, fields })
     return this.#transact(text, bindings, options, table, kinds.includes('insert'))
   }
 

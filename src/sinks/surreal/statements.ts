@@ -5,14 +5,20 @@ import { quoteIdentifier } from './quote.js'
 export const stateTable = 'surreal_sync_state'
 
 /** What a write transaction does with records, or with the ids of records to delete. */
-export type WriteKind = 'insert' | 'upsert' | 'rewrite' | 'delete'
+export type WriteKind = 'insert' | 'upsert' | 'rewrite' | 'delete' | 'alter'
+
+/** Fields that records get, as null, where they have none; and fields that they lose. */
+export interface FieldChanges {
+  readonly added: readonly string[]
+  readonly dropped: readonly string[]
+}
 
 /** `THROW`n when the state record is not the one this sink wrote last. */
 export const fencedText = 'surreal_sync: state record is '
 
 /** The parameter that carries them. Records and ids may travel in one transaction. */
 export function writeParameter(kind: WriteKind): string {
-  return kind === 'delete' ? 'ids' : 'records'
+  return kind === 'delete' || kind === 'alter' ? 'ids' : 'records'
 }
 
 /**
@@ -22,7 +28,7 @@ export function writeParameter(kind: WriteKind): string {
  * SurrealDB does not store an update that it finds equal to what is there, and to it `1`, `1f` and `1dec` are equal. To
  * rewrite is to see to it that the new kind is stored, by way of an empty record where it has to be.
  */
-const writes: { readonly [Kind in WriteKind]: (rows: string) => string } = {
+const writes: { readonly [Kind in WriteKind]: (rows: string, fields: FieldChanges) => string } = {
   insert: (rows) => `INSERT ${rows} RETURN NONE;`,
   upsert: (rows) => `FOR $row IN ${rows} {
   IF (UPDATE $row.id CONTENT $row RETURN VALUE id) == [] { CREATE $row.id CONTENT $row RETURN NONE }
@@ -37,6 +43,14 @@ const writes: { readonly [Kind in WriteKind]: (rows: string) => string } = {
   }
 };`,
   delete: (rows) => `DELETE ${rows} RETURN NONE;`,
+  alter: (rows, { added, dropped }) => {
+    const nulls = added
+      .map(quoteIdentifier)
+      .map((field) => `UPDATE $records SET ${field} = NULL WHERE ${field} = NONE RETURN NONE;`)
+    const gone =
+      dropped.length === 0 ? [] : [`UPDATE $records UNSET ${dropped.map(quoteIdentifier).join(', ')} RETURN NONE;`]
+    return [`LET $records = ${rows};`, ...nulls, ...gone].join('\n')
+  },
 }
 
 /** What every transaction of a lane does to its state record. Other fields of it stay. */
@@ -50,22 +64,26 @@ const progress = `${signature}, part = $part, wrote = $wrote, consistent = $cons
  */
 const stateChanges = { token: signature, progress, checkpoint: `${progress}, checkpoint = $checkpoint` } as const
 
+const noFields: FieldChanges = { added: [], dropped: [] }
+
 export interface WriteShape {
   /** In this order. */
   readonly kinds: readonly WriteKind[]
   /** Whether the server decodes what it gets. In place: a LET would copy it once more. */
   readonly decodes: boolean
   readonly state: keyof typeof stateChanges
+  /** For `alter`. */
+  readonly fields?: FieldChanges
 }
 
 /**
  * One write transaction. It does nothing unless the lane's state record holds one of `$known`, so that a request that
  * arrives late changes nothing, and it must return `$next`: without rights SurrealDB reports success and writes nothing.
  */
-export function writeTransaction({ kinds, decodes, state }: WriteShape): string {
+export function writeTransaction({ kinds, decodes, state, fields = noFields }: WriteShape): string {
   const steps = kinds.map((kind) => {
     const parameter = `$${writeParameter(kind)}`
-    return writes[kind](decodes ? `encoding::cbor::decode(${parameter})` : parameter)
+    return writes[kind](decodes ? `encoding::cbor::decode(${parameter})` : parameter, fields)
   })
   return `BEGIN;
 LET $seen = (SELECT VALUE token FROM ONLY $state);

@@ -1,5 +1,6 @@
 /** Writes batches into SurrealDB. */
 import { randomUUID } from 'node:crypto'
+import type { Alteration } from '../../core/alteration.js'
 import { type Batch, isBarrier } from '../../core/batch.js'
 import type { Checkpoint, CheckpointStore } from '../../core/checkpoint.js'
 import type { Delta } from '../../core/delta.js'
@@ -8,6 +9,7 @@ import type { SyncWarning } from '../../core/events.js'
 import type { Table } from '../../core/schema.js'
 import type { PrepareOptions, Sink } from '../../core/sink.js'
 import type { Abortable, BatchLimits, RunContext } from '../../core/source.js'
+import { alterRecords, isAlterable } from './alter.js'
 import { BatchWriter } from './batch-writer.js'
 import { Catalog } from './catalog.js'
 import { CborWriter } from './cbor-writer.js'
@@ -162,6 +164,20 @@ export class SurrealSink implements Sink, CheckpointStore {
       }
     })
     for (const plan of plans) this.#fallbacks.report(plan, this.#warn)
+  }
+
+  alterable(alteration: Alteration): boolean {
+    const before = this.#catalog.plan(alteration.before)
+    const owned = this.#ownership?.isOwned(before.target) === true
+    return owned && isAlterable(before, this.#catalog.plan(alteration.table), alteration)
+  }
+
+  /** In many transactions; meanwhile, and until the delta is there, `consistent` is false. */
+  async alter({ before, table }: Alteration, options: Abortable): Promise<void> {
+    this.#prepared('alter')
+    await this.#progress(undefined, options)
+    const plans = [this.#catalog.plan(before), this.#catalog.plan(table)] as const
+    await this.#pool.use(options, (lane) => alterRecords(lane, ...plans, options))
   }
 
   /** The checkpoint that was committed or saved last. @throws SyncError `E_CHECKPOINT_CORRUPT` */

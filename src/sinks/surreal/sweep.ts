@@ -46,9 +46,13 @@ async function removeRecords(
   ids: readonly StoredId[],
   options: Abortable,
 ): Promise<void> {
-  const { writer } = lane
+  await lane.write({ kind: 'delete', bytes: idsBytes(lane, ids), table: table.label }, options)
+}
+
+/** An array of record ids in CBOR, valid until the lane encodes something else. */
+export function idsBytes({ writer }: Lane, ids: readonly StoredId[]): Uint8Array {
   writer.reset(keptBytesMax)
   writer.putHead(cbor.array, ids.length)
   for (const { bytes } of ids) writer.putRaw(bytes)
-  await lane.write({ kind: 'delete', bytes: writer.slice(0, writer.position), table: table.label }, options)
+  return writer.slice(0, writer.position)
 }

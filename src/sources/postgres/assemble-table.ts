@@ -25,7 +25,7 @@ const bpcharOid = 1042
 
 export function assembleTable({ relation, rights, storage, columns, indexes, types }: TableParts): PostgresTable {
   const read = columns.map((column) => ({ catalog: column, type: types.column(column.typeOid) }))
-  const readable = read.map(({ catalog, type }) => postgresColumn(catalog, type))
+  const readable = read.map(({ catalog, type }) => postgresColumn(catalog, type, types.describe(catalog.typeOid)))
   const unusable = columns.filter(({ typeOid }) => !types.isKeyType(typeOid))
   const index = keyIndexOf(indexes, columns, unusable)
   const keyIndex = (index?.columns ?? []).map(({ attnum }) => columns.findIndex((column) => column.attnum === attnum))
@@ -37,12 +37,12 @@ export function assembleTable({ relation, rights, storage, columns, indexes, typ
       ? []
       : [keyColumn(column, source.catalog, source.type, indexColumn)]
   })
-  const structure = hash([
+  const frame = hash([
     relation.oid,
     storage.partitions,
-    columns.map((column, position) => [identityOf(column), readable[position]?.select, types.describe(column.typeOid)]),
     key.map(({ attnum, castType, equality }) => [attnum, castType, equality]),
   ])
+  const structure = hash([frame, readable.map(({ identity }) => identity)])
   const storageHash = hash([storage.files])
   return {
     schema: relation.schema,
@@ -58,6 +58,7 @@ export function assembleTable({ relation, rights, storage, columns, indexes, typ
     only: relation.kind !== 'p',
     fingerprint: hash([structure, storageHash]),
     structure,
+    frame,
     storage: storageHash,
     pages: storage.pages,
     refusedKeyType: index === undefined ? refusedKeyType(indexes, unusable) : undefined,
@@ -65,8 +66,9 @@ export function assembleTable({ relation, rights, storage, columns, indexes, typ
   }
 }
 
-function postgresColumn(column: CatalogColumn, type: ColumnType): PostgresColumn {
+function postgresColumn(column: CatalogColumn, type: ColumnType, description: unknown): PostgresColumn {
   const quoted = quoteName(column.name)
+  const select = type.select(quoted)
   return {
     name: column.name,
     type: type.type,
@@ -76,8 +78,10 @@ function postgresColumn(column: CatalogColumn, type: ColumnType): PostgresColumn
     typeOid: column.typeOid,
     codec: type.codec,
     quoted,
-    select: type.select(quoted),
+    select,
     unknownType: type.unknown,
+    identity: hash([identityOf(column), select, description]),
+    startsNull: column.nullable && column.generated === '' && !column.missing,
     selectFrom: (alias) => type.select(`${alias}.${quoted}`),
   }
 }

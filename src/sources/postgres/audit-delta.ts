@@ -1,4 +1,5 @@
 /** One poll: a snapshot, the audit rows that it shows, and the current state of the keys that they name. */
+import type { Alteration } from '../../core/alteration.js'
 import type { Batch, ReplaceBatch } from '../../core/batch.js'
 import type { Position } from '../../core/checkpoint.js'
 import type { Delta } from '../../core/delta.js'
@@ -26,6 +27,8 @@ export interface DeltaScope {
 interface View {
   readonly page: AuditPage
   readonly work: Work
+  /** Tables of which columns came or went. */
+  readonly altered: ReadonlyMap<number, Alteration>
   /** Tables whose rows are in the page and must wait. */
   readonly held: ReadonlySet<number>
   /** Tables that were held back and are read now: up to where, or `undefined` to the end. */
@@ -40,6 +43,7 @@ export class AuditDelta implements Delta {
   readonly committedAtMs: number | undefined
   /** Tables that the sink does not know yet. */
   readonly tables: readonly Table[]
+  readonly alterations: readonly Alteration[]
   readonly #reading: AuditReading
   readonly #session: Session
   readonly #view: View
@@ -47,20 +51,23 @@ export class AuditDelta implements Delta {
   #finished = false
 
   private constructor(reading: AuditReading, session: Session, view: View, options: ReadOptions) {
-    const { page, work, returned } = view
+    const { page, work, altered, returned } = view
     const { structure, progress } = reading
     this.#reading = reading
     this.#session = session
     this.#view = view
     this.#options = options
     const replaced = new Set(work.replace.map(({ oid }) => oid))
+    const { unapplied } = structure
     const waiting =
       [...progress.held.tables.keys()].some((oid) => !replaced.has(oid) && !isComplete(returned, oid)) ||
-      [...structure.pending].some((oid) => !replaced.has(oid))
+      [...unapplied.replaced].some((oid) => !replaced.has(oid)) ||
+      [...unapplied.altered.keys()].some((oid) => !altered.has(oid))
     this.drained = page.drained && !waiting
     this.blocked = page.drained && waiting
     this.committedAtMs = newest([...page.late, ...page.fresh])
     this.tables = structure.takeAdded()
+    this.alterations = [...altered.values()]
   }
 
   /**
@@ -87,7 +94,7 @@ export class AuditDelta implements Delta {
 
   /** It changes nothing in the sink. */
   get empty(): boolean {
-    return isEmpty(this.#view.work) && this.tables.length === 0
+    return isEmpty(this.#view.work) && this.tables.length === 0 && this.alterations.length === 0
   }
 
   /** It was read to its end. */
@@ -110,7 +117,7 @@ export class AuditDelta implements Delta {
     await this.#session.commit()
     this.#session.release()
     const { progress, structure } = this.#reading
-    const { page, work, held, returned } = this.#view
+    const { page, work, altered, held, returned } = this.#view
     const { late, fresh, searchedTo } = page
     for (const row of late) if (held.has(row.table)) progress.held.owe(row.table, row.sequence)
     for (const [oid, upTo] of returned) {
@@ -119,7 +126,7 @@ export class AuditDelta implements Delta {
     }
     for (const { oid } of work.replace) progress.held.release(oid)
     progress.tracker.advance(sequences(late), sequences(fresh), searchedTo)
-    structure.replaced(work.replace.map(({ oid }) => oid))
+    structure.applied([...work.replace.map(({ oid }) => oid), ...altered.keys()])
     const last = fresh.at(-1) ?? late.at(-1)
     if (last !== undefined) progress.anchorAt(last.sequence, last.transaction)
     this.#finished = true
@@ -169,7 +176,9 @@ async function look(reading: AuditReading, session: Session, scope: DeltaScope):
   }
   const ready = new Map([...structure.tables].filter(([oid]) => locked.has(oid)))
   const waiting = new Set([...held.tables.keys()].filter((oid) => !locked.has(oid)))
-  return { page, work: planWork(rows, ready, structure.pending), held: waiting, returned }
+  const { unapplied } = structure
+  const altered = new Map([...unapplied.altered].filter(([oid]) => locked.has(oid)))
+  return { page, work: planWork(rows, ready, unapplied.replaced), altered, held: waiting, returned }
 }
 
 /** Locks the tables that the delta may have to read. One that cannot be had now is held back. */
@@ -177,7 +186,7 @@ async function lockNamed(reading: AuditReading, session: Session, scope: DeltaSc
   const { structure, progress, lock, warn } = reading
   const { tracker, held } = progress
   const named = [...structure.tables.values()].filter(
-    ({ oid }) => scope.tables.has(oid) || structure.pending.has(oid) || held.tables.has(oid),
+    ({ oid }) => scope.tables.has(oid) || structure.unapplied.has(oid) || held.tables.has(oid),
   )
   const free = named.filter(({ oid }) => !structure.isStuck(oid))
   const isWaiting = ({ oid }: PostgresTable) => held.tables.has(oid)

@@ -98,7 +98,7 @@ export class AuditReader {
       if (tracker.gaps.length > 0) tracker.fence(await lockHolders(session, names))
       return peekTables(session, names, tracker, this.#rowsMax)
     })
-    const waiting = held.tables.size > 0 || structure.pending.size > 0
+    const waiting = held.tables.size > 0 || structure.unapplied.size > 0
     const idle = tables.size === 0 && tracker.unsearched.length === 0 && !waiting
     return idle ? undefined : this.#scope(tables)
   }

@@ -42,6 +42,8 @@ export interface CatalogColumn {
   readonly generated: string
   readonly collationOid: number
   readonly deterministic: boolean
+  /** It was added with a default, which rows that were there have without being rewritten. */
+  readonly missing: boolean
 }
 
 export interface CatalogIndexColumn {
@@ -175,8 +177,12 @@ export async function readColumns(
     `
 select a.attrelid, a.attnum, a.attname, a.atttypid, a.atttypmod, pg_catalog.format_type(a.atttypid, a.atttypmod),
   not a.attnotnull, case when a.attgenerated <> '' then pg_catalog.concat(a.attgenerated, pg_catalog.pg_get_expr(d.adbin, d.adrelid)) end,
-  a.attcollation, coalesce(l.collisdeterministic, true)
+  a.attcollation, coalesce(l.collisdeterministic, true),
+  a.atthasmissing or c.relkind = 'p' and exists (
+    select from pg_catalog.pg_partition_tree(c.oid) p
+    join pg_catalog.pg_attribute m on m.attrelid = p.relid and m.attname = a.attname and m.atthasmissing)
 from pg_catalog.pg_attribute a
+join pg_catalog.pg_class c on c.oid = a.attrelid
 left join pg_catalog.pg_collation l on l.oid = a.attcollation
 left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
 where a.attrelid = any ($1::pg_catalog.oid[]) and a.attnum > 0 and not a.attisdropped
@@ -184,20 +190,23 @@ order by a.attrelid, a.attnum`,
     oids,
   )
   return grouped(
-    rows.map(([oid, attnum, name, typeOid, typmod, sourceType, nullable, generated, collationOid, deterministic]) => [
-      Number(oid),
-      {
-        attnum: Number(attnum),
-        name: name ?? '',
-        typeOid: Number(typeOid),
-        typmod: Number(typmod),
-        sourceType: sourceType ?? '',
-        nullable: nullable === 't',
-        generated: generated ?? '',
-        collationOid: Number(collationOid),
-        deterministic: deterministic === 't',
-      },
-    ]),
+    rows.map(
+      ([oid, attnum, name, typeOid, typmod, sourceType, nullable, generated, collationOid, deterministic, missing]) => [
+        Number(oid),
+        {
+          attnum: Number(attnum),
+          name: name ?? '',
+          typeOid: Number(typeOid),
+          typmod: Number(typmod),
+          sourceType: sourceType ?? '',
+          nullable: nullable === 't',
+          generated: generated ?? '',
+          collationOid: Number(collationOid),
+          deterministic: deterministic === 't',
+          missing: missing === 't',
+        },
+      ],
+    ),
   )
 }
 

@@ -50,6 +50,8 @@ function systemColumn(
     quoted,
     select: `${quoted}${cast}`,
     unknownType: false,
+    identity: name,
+    startsNull: false,
     selectFrom: (alias) => `${alias}.${quoted}${cast}`,
     castType: name === 'ctid' ? 'pg_catalog.tid' : 'pg_catalog.oid',
     builtin: true,

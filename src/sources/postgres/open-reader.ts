@@ -1,4 +1,5 @@
 /** Starts reading changes after a position: checks that it still means something, and which tables are captured. */
+import type { Alteration } from '../../core/alteration.js'
 import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
 import { AuditReader } from './audit-reader.js'
@@ -32,6 +33,8 @@ export interface ReaderOptions {
   readonly tables: readonly PostgresTable[]
   /** What selected them. Default: they are followed by identity alone. */
   readonly selection?: TableSelection
+  /** See `ChangeOptions`. */
+  readonly alterable?: (alteration: Alteration) => boolean
   /** Replaceable for tests that prove that they matter. */
   readonly parts?: ReaderParts
 }
@@ -48,7 +51,7 @@ export interface OpenReader {
 
 /** @throws SyncError if the position cannot be continued from, or the changes of a table that was named are not captured */
 export async function openReader(after: AuditPosition, options: ReaderOptions): Promise<OpenReader> {
-  const { connections, installer, names, warn, selection, parts = { tracker: GapTracker, lock } } = options
+  const { connections, installer, names, warn, selection, alterable, parts = { tracker: GapTracker, lock } } = options
   connections.verify(undefined)
   const { identity, audit, known, followed, others } = await connections.use((session) =>
     findFollowed(session, after, options),
@@ -67,7 +70,7 @@ export async function openReader(after: AuditPosition, options: ReaderOptions): 
         'Nothing is recorded of what the tables were at this position: if one was altered since in a way that fires no trigger, run a full sync',
     })
   }
-  const structure = new StructureWatch(connections, installer, followed, warn, selection)
+  const structure = new StructureWatch({ connections, installer, tables: followed, warn, selection, alterable })
   const progress = new Progress({
     tracker: new parts.tracker(after.highest, after.gaps),
     held: new HeldTables(),

@@ -13,6 +13,10 @@ export interface PostgresColumn extends Column {
   readonly select: string
   /** Whether it is text for want of a codec for a type that is not PostgreSQL's own. */
   readonly unknownType: boolean
+  /** A hash of everything that decides how its cells are read and what they are. */
+  readonly identity: string
+  /** Rows that were there when it was added are NULL in it, or have been rewritten. */
+  readonly startsNull: boolean
   /** The same as `select`, of a table alias that is already quoted. */
   selectFrom(alias: string): string
 }
@@ -51,6 +55,8 @@ export interface PostgresTable extends Table {
   readonly fingerprint: string
   /** A hash of everything that decides how rows are read and keyed: columns, types, key, partitions. */
   readonly structure: string
+  /** A hash of that part of `structure` that is not in columns: key and partitions. */
+  readonly frame: string
   /** A hash of the files that the rows are in: changes when the table is rewritten or truncated. */
   readonly storage: string
   /** Whether this role may do what the owner may. */

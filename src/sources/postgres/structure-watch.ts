@@ -2,6 +2,7 @@
  * Notices changes that no row trigger sees: altered columns, rewritten, recreated and renamed tables, attached and
  * detached partitions, disabled triggers. Such a table is captured again and replaced as a whole.
  */
+import type { Alteration } from '../../core/alteration.js'
 import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
 import { type CaptureState, isCaptured } from './capture-state.js'
@@ -9,9 +10,10 @@ import type { Connections } from './connections.js'
 import type { Installer } from './installer.js'
 import { introspect, introspectTables, type SkippedTable, type TableSelection } from './introspect.js'
 import type { PostgresTable } from './postgres-table.js'
+import { type Replacement, replacementOf } from './replacement.js'
 import type { Session } from './session.js'
 import { skipNow } from './skip-now.js'
-import { type Alteration, alterationOf } from './table-alteration.js'
+import { alteredWarning, goneWarning, renamedWarning, replacedWarning } from './structure-warnings.js'
 import {
   parseRecord,
   readListing,
@@ -21,6 +23,7 @@ import {
   type TableMark,
   type TableRecord,
 } from './table-marks.js'
+import { Unapplied } from './unapplied.js'
 
 /** Up to so many tables are all compared in the snapshot of each delta. */
 const tablesComparedMax = 200
@@ -36,31 +39,38 @@ interface Watched {
 /** How long a table that could not be captured is left alone: each try may take as long as the lock timeout. */
 const stuckMs = 10_000
 
+export interface WatchOptions {
+  readonly connections: Connections
+  readonly installer: Installer
+  readonly tables: readonly PostgresTable[]
+  readonly warn: (warning: SyncWarning) => void
+  /** Which tables to follow, by name, when names change hands. Default: those given, whatever their names. */
+  readonly selection?: TableSelection
+  /** Whether the sink takes this in place. Default: never. */
+  readonly alterable?: (alteration: Alteration) => boolean
+}
+
 export class StructureWatch {
   readonly #connections: Connections
   readonly #installer: Installer
   readonly #warn: (warning: SyncWarning) => void
   readonly #selection: TableSelection | undefined
   readonly #watched = new Map<number, Watched>()
-  readonly #pending = new Set<number>()
+  /** What must reach the sink although perhaps no row has changed. */
+  readonly unapplied = new Unapplied()
+  readonly #alterable: (alteration: Alteration) => boolean
   /** Names under which rows were read so far, and for which the sink is prepared. */
   readonly #labels: Set<string>
   #added: PostgresTable[] = []
   #listing: string | undefined
   #structures: Readonly<Record<string, string>> | undefined
 
-  /** @param selection Which tables to follow, by name, when names change hands. Default: those given, whatever their names. */
-  constructor(
-    connections: Connections,
-    installer: Installer,
-    tables: readonly PostgresTable[],
-    warn: (warning: SyncWarning) => void,
-    selection?: TableSelection,
-  ) {
+  constructor({ connections, installer, tables, warn, selection, alterable = () => false }: WatchOptions) {
     this.#connections = connections
     this.#installer = installer
     this.#warn = warn
     this.#selection = selection
+    this.#alterable = alterable
     this.#labels = new Set(tables.map(({ label }) => label))
     for (const table of tables) this.#watched.set(table.oid, { table, mark: undefined })
   }
@@ -70,19 +80,14 @@ export class StructureWatch {
     return new Map([...this.#watched].map(([oid, { table }]) => [oid, table]))
   }
 
-  /** Tables that must be replaced as a whole before anything else is believed about them. */
-  get pending(): ReadonlySet<number> {
-    return this.#pending
-  }
-
   /** Whether this table must not be read yet: nobody captures its changes. */
   isStuck(oid: number): boolean {
     return this.#watched.get(oid)?.stuckUntil !== undefined
   }
 
-  /** These tables have been replaced. */
-  replaced(oids: Iterable<number>): void {
-    for (const oid of oids) if (this.#pending.delete(oid)) this.#structures = undefined
+  /** These tables have been replaced, or altered. */
+  applied(oids: Iterable<number>): void {
+    for (const oid of oids) if (this.unapplied.delete(oid)) this.#structures = undefined
   }
 
   /** Tables under names that are new since the last call. */
@@ -97,7 +102,7 @@ export class StructureWatch {
     this.#structures ??= Object.fromEntries(
       [...this.#watched].flatMap(([oid, { table, mark }]) => {
         if (mark === undefined) return []
-        return [[String(oid), recordText(this.#pending.has(oid) ? unknownRecord(table) : recordOf(table, mark))]]
+        return [[String(oid), recordText(this.unapplied.has(oid) ? unknownRecord(table) : recordOf(table, mark))]]
       }),
     )
     return this.#structures
@@ -155,8 +160,8 @@ export class StructureWatch {
       if (watched !== undefined || !labels.has(table.label)) continue
       // Without a mark it is inspected, captured and, being unknown, replaced.
       this.#watched.set(table.oid, { table, mark: undefined })
-      this.#pending.add(table.oid)
-      this.#warn(warningOf(table, { code: 'table_replaced', what: 'was created anew' }))
+      this.unapplied.replace(table.oid)
+      this.#warn(replacedWarning(table, { code: 'table_replaced', what: 'was created anew' }))
     }
   }
 
@@ -188,11 +193,7 @@ export class StructureWatch {
     const table = this.#watched.get(oid)?.table
     if (table === undefined) return
     this.#drop(oid)
-    this.#warn({
-      code: 'table_renamed',
-      table: table.label,
-      message: `${table.label} is now ${label}, which is not selected: it is no longer followed, and its records stay in the target`,
-    })
+    this.#warn(renamedWarning(table.label, label))
   }
 
   /** Returns whether it must look again, because it has changed something itself. */
@@ -224,17 +225,30 @@ export class StructureWatch {
     if (before === undefined) return false
     const last = before.mark === undefined ? undefined : recordOf(before.table, before.mark)
     const record = known === undefined ? last : parseRecord(known)
-    const change = alterationOf(state, mark, record)
+    const change = replacementOf(state, mark, record)
     this.#watched.set(table.oid, { table, mark })
     if (!this.#labels.has(table.label)) {
       this.#labels.add(table.label)
       this.#added.push(table)
     }
-    if (change !== undefined && !this.#pending.has(table.oid)) {
-      this.#pending.add(table.oid)
-      this.#warn(warningOf(table, change))
+    const structure = recordOf(table, mark).structure
+    if (change !== undefined && !this.unapplied.replaced.has(table.oid)) {
+      const rest = record === undefined ? change : replacementOf(state, mark, { ...record, structure })
+      if (rest !== undefined || known !== undefined || !this.#alter(before.table, table)) this.#replace(table, change)
     }
-    return record !== undefined && record.structure !== recordOf(table, mark).structure
+    return record !== undefined && record.structure !== structure
+  }
+
+  #replace(table: PostgresTable, change: Replacement): void {
+    this.unapplied.replace(table.oid)
+    this.#warn(replacedWarning(table, change))
+  }
+
+  /** Whether it is enough to tell the sink which columns came and went. */
+  #alter(before: PostgresTable, table: PostgresTable): boolean {
+    const alteration = this.unapplied.alter(before, table, this.#alterable)
+    if (alteration !== undefined) this.#warn(alteredWarning(alteration))
+    return alteration !== undefined
   }
 
   /** What cannot be locked now is tried again at the next look; until then nothing is believed about it. */
@@ -249,7 +263,7 @@ export class StructureWatch {
       const locked = error instanceof SyncError && (error.code === 'E_LOCK_TIMEOUT' || error.code === 'E_BUSY')
       if (!locked) throw error
       this.#warn({ code: 'waiting_for_lock', table: table.label, message: error.message })
-      const stuckUntil = this.#pending.has(table.oid) ? performance.now() + stuckMs : undefined
+      const stuckUntil = this.unapplied.replaced.has(table.oid) ? performance.now() + stuckMs : undefined
       this.#watched.set(table.oid, { table, mark: { ...watched.mark, whole: '' }, stuckUntil })
     }
   }
@@ -270,16 +284,8 @@ export class StructureWatch {
 
   #drop(oid: number): void {
     this.#watched.delete(oid)
-    this.#pending.delete(oid)
+    this.unapplied.delete(oid)
   }
-}
-
-function goneWarning(label: string, what: string): SyncWarning {
-  return { code: 'table_gone', table: label, message: `${label} ${what}; its records stay in the target` }
-}
-
-function warningOf({ label }: PostgresTable, { code, what }: Alteration): SyncWarning {
-  return { code, table: label, message: `${label} ${what}: it is copied again as a whole` }
 }
 
 /** What it must be compared with by whoever starts from a position at which it was not yet replaced. */

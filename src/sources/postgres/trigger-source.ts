@@ -190,6 +190,7 @@ export class PostgresTriggerSource implements Source {
         warn,
         tables: this.#followable(options.tables, warn),
         selection: this.#options,
+        alterable: options.alterable,
       })
       const untilSequence = options.until === undefined ? undefined : decode(options.until).sequence
       yield* reader.changes({ ...options, untilSequence })

@@ -2,7 +2,7 @@
 import { type CaptureState, isCaptured } from './capture-state.js'
 import { isRelabelled, recordOf, type TableMark, type TableRecord } from './table-marks.js'
 
-export interface Alteration {
+export interface Replacement {
   readonly code: 'table_replaced' | 'table_renamed'
   /** Completes a sentence that begins with the table's name. */
   readonly what: string
@@ -15,13 +15,13 @@ export interface Alteration {
  * row. Rows with other values come with a changed column, or with a label of an enum that was renamed.
  * @param before `undefined`: nothing is known of it.
  */
-export function alterationOf(
+export function replacementOf(
   state: CaptureState,
   mark: TableMark,
   before: TableRecord | undefined,
-): Alteration | undefined {
+): Replacement | undefined {
   const now = recordOf(state.table, mark)
-  const replaced = (what: string): Alteration => ({ code: 'table_replaced', what })
+  const replaced = (what: string): Replacement => ({ code: 'table_replaced', what })
   const captured = isCaptured(state)
   if (before === undefined) return captured ? undefined : replaced('was not captured for a while')
   if (before.label !== now.label) return { code: 'table_renamed', what: `was ${before.label} before` }

@@ -1,0 +1,13 @@
+/** What became of a table's columns, where no other value changed with them. */
+import type { Column, Table } from './schema.js'
+
+export interface Alteration {
+  /** The table as it was. */
+  readonly before: Table
+  /** The table as it is: with the same key, and the same columns but for those below. */
+  readonly table: Table
+  /** Columns that came. Every row that was there is NULL in them; rows that were written since come in batches. */
+  readonly added: readonly Column[]
+  /** Columns that went. */
+  readonly dropped: readonly Column[]
+}

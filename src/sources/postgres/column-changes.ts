@@ -1,0 +1,25 @@
+/** Columns that came or went, where that is all that happened to a table. */
+import type { Alteration } from '../../core/alteration.js'
+import type { PostgresTable } from './postgres-table.js'
+
+export interface ColumnChanges extends Alteration {
+  readonly before: PostgresTable
+}
+
+/**
+ * Undefined: more happened than that, or rows have other values than NULL in a column that was added. That no row was
+ * rewritten is for the caller to know.
+ */
+export function columnChanges(before: PostgresTable, table: PostgresTable): ColumnChanges | undefined {
+  if (before.frame !== table.frame) return undefined
+  const old = new Map(before.columns.map((column) => [column.attnum, column]))
+  const added = table.columns.filter(({ attnum }) => !old.delete(attnum))
+  const dropped = [...old.values()]
+  const known = new Set(before.columns.map(({ identity }) => identity))
+  const kept = table.columns.filter((column) => !added.includes(column))
+  if (!kept.every(({ identity }) => known.has(identity)) || !added.every(({ startsNull }) => startsNull))
+    return undefined
+  // A column that took the name of another: who knows fields by their names cannot tell them apart.
+  if (added.some(({ name }) => dropped.some((column) => column.name === name))) return undefined
+  return { before, table, added, dropped }
+}
