@@ -14,6 +14,7 @@ export {
   upserts,
 } from './core/batch.js'
 export type { Checkpoint, CheckpointKind, CheckpointStore, Position } from './core/checkpoint.js'
+export type { Alteration } from './core/alteration.js'
 export type { Delta } from './core/delta.js'
 export { SyncError, type SyncErrorCode, type SyncErrorDetails } from './core/errors.js'
 export type { Phase, SyncEvents, SyncWarning, TableProgress } from './core/events.js'
