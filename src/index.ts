@@ -1,6 +1,13 @@
 /** The public API of surreal-sync. */
+export { decodeCheckpoint, encodeCheckpoint } from './checkpoints/checkpoint-text.js'
 export { FileCheckpointStore } from './checkpoints/file.js'
 export { MemoryCheckpointStore } from './checkpoints/memory.js'
+export {
+  PostgresCheckpointStore,
+  type PostgresCheckpointStoreOptions,
+  type PostgresQueries,
+} from './checkpoints/postgres.js'
+export { SurrealCheckpointStore, type SurrealCheckpointStoreOptions } from './checkpoints/surreal.js'
 export {
   type Batch,
   deletes,
@@ -46,6 +53,8 @@ export type { RetryPolicy } from './engine/retry.js'
 export type { TableResult } from './engine/run.js'
 export { type Plan, type RunOptions, type RunResult, SyncEngine } from './engine/sync-engine.js'
 export type { Transform } from './engine/transform.js'
+export { FanOutSink } from './sinks/fan-out/fan-out-sink.js'
+export { NdjsonSink, type NdjsonSinkOptions, type NdjsonStream } from './sinks/ndjson/ndjson-sink.js'
 export type { AuthLevel } from './sinks/surreal/dial.js'
 export type { ExistingRecords } from './sinks/surreal/ownership.js'
 export {

@@ -24,9 +24,19 @@ const folders: Record<string, { readonly imports: readonly string[]; readonly la
 
 /** Which files of src may import a package. A package that is not listed may be imported nowhere. */
 const packages: Record<string, readonly RegExp[]> = {
-  pg: [/^sources\/postgres\//, /^checkpoints\/postgres\.ts$/, /^verify\/source-reader\.ts$/, /^demo\//],
-  surrealdb: [/^sinks\/surreal\//, /^checkpoints\/surreal\.ts$/, /^verify\/target-reader\.ts$/, /^demo\//],
-  '@surrealdb/node': [/^sinks\/surreal\//, /^checkpoints\/surreal\.ts$/, /^verify\/target-reader\.ts$/, /^demo\//],
+  pg: [/^sources\/postgres\//, /^checkpoints\/postgres(-connection)?\.ts$/, /^verify\/source-reader\.ts$/, /^demo\//],
+  surrealdb: [
+    /^sinks\/surreal\//,
+    /^checkpoints\/surreal(-connection)?\.ts$/,
+    /^verify\/target-reader\.ts$/,
+    /^demo\//,
+  ],
+  '@surrealdb/node': [
+    /^sinks\/surreal\//,
+    /^checkpoints\/surreal-connection\.ts$/,
+    /^verify\/target-reader\.ts$/,
+    /^demo\//,
+  ],
   ws: [/^sinks\/surreal\//],
   eventemitter3: [/^engine\//],
   commander: [/^cli\//],

@@ -1,4 +1,4 @@
-/** The content of one checkpoint file: written with a checksum and read strictly, the shapes of older releases included. */
+/** The text of a stored checkpoint: written with a checksum and read strictly, the shapes of older releases included. */
 import { createHash } from 'node:crypto'
 import type { Checkpoint, CheckpointKind, Position } from '../core/checkpoint.js'
 import { SyncError } from '../core/errors.js'
@@ -18,7 +18,7 @@ const kinds: readonly CheckpointKind[] = ['full_sync_start', 'full_progress', 'f
 const trailer = /,\n {2}"checksum": "sha256:([0-9a-f]{64})"\n\}\n$/
 
 /** The text of the file. */
-export function encodeCheckpoint({ checkpoint, pipeline, serial }: StoredCheckpoint): string {
+export function encodeStored({ checkpoint, pipeline, serial }: StoredCheckpoint): string {
   const fields: readonly (readonly [string, Json | undefined])[] = [
     ['checkpoint', checkpoint.described],
     ['phase', checkpoint.kind],
@@ -36,21 +36,21 @@ export function encodeCheckpoint({ checkpoint, pipeline, serial }: StoredCheckpo
 }
 
 /**
- * Reads the content of a file.
- * @param file its path, for messages
+ * Reads what was stored.
+ * @param place where that is, for messages: `file /var/lib/checkpoint_incremental.json`
  * @throws SyncError `E_CHECKPOINT_CORRUPT` for anything that is not exactly what was written once, `E_CHECKPOINT_FOREIGN`
  *   for the checkpoint of another kind of source or of a newer release
  */
-export function decodeCheckpoint(bytes: Uint8Array, file: string): StoredCheckpoint {
-  const text = decodeText(bytes, file)
+export function decodeStored(bytes: Uint8Array, place: string): StoredCheckpoint {
+  const text = decodeText(bytes, place)
   const match = trailer.exec(text)
-  const content = parseObject(text, file)
-  if (match === null) return decodeOlder(content, file)
-  if (digest(text.slice(0, match.index)) !== match[1]) throw corrupt(file, 'has been changed: its checksum is wrong')
-  if (content.version !== version) throw foreign(file, 'was written by a newer release of surreal-sync')
+  const content = parseObject(text, place)
+  if (match === null) return decodeOlder(content, place)
+  if (digest(text.slice(0, match.index)) !== match[1]) throw corrupt(place, 'has been changed: its checksum is wrong')
+  if (content.version !== version) throw foreign(place, 'was written by a newer release of surreal-sync')
   const { checkpoint: described, phase, timestamp, pipeline, position, resume_after, completed, serial } = content
   const kind = kinds.find((known) => known === phase)
-  if (kind === undefined) throw foreign(file, 'was written by a newer release of surreal-sync')
+  if (kind === undefined) throw foreign(place, 'was written by a newer release of surreal-sync')
   const valid =
     described !== undefined &&
     typeof timestamp === 'string' &&
@@ -59,7 +59,7 @@ export function decodeCheckpoint(bytes: Uint8Array, file: string): StoredCheckpo
     typeof resume_after === 'string' &&
     typeof serial === 'number' &&
     (completed === undefined || (Array.isArray(completed) && completed.every((id) => typeof id === 'string')))
-  if (!valid) throw corrupt(file, 'lacks a field')
+  if (!valid) throw corrupt(place, 'lacks a field')
   return {
     checkpoint: {
       kind,
@@ -74,17 +74,17 @@ export function decodeCheckpoint(bytes: Uint8Array, file: string): StoredCheckpo
   }
 }
 
-/** The error for a file that cannot be trusted. */
-export function corrupt(file: string, reason: string): SyncError {
-  return new SyncError('E_CHECKPOINT_CORRUPT', `The checkpoint file ${file} ${reason}`, {
+/** The error for what cannot be trusted. */
+export function corrupt(place: string, reason: string): SyncError {
+  return new SyncError('E_CHECKPOINT_CORRUPT', `The checkpoint ${place} ${reason}`, {
     hint: 'Restore it from a backup, or move it away and run the full sync again.',
   })
 }
 
-/** The error for a file that is not this pipeline's to read. */
-export function foreign(file: string, reason: string): SyncError {
-  return new SyncError('E_CHECKPOINT_FOREIGN', `The checkpoint file ${file} ${reason}`, {
-    hint: 'Choose another checkpoint directory, or move the file away and run the full sync.',
+/** The error for what is not this pipeline's to read. */
+export function foreign(place: string, reason: string): SyncError {
+  return new SyncError('E_CHECKPOINT_FOREIGN', `The checkpoint ${place} ${reason}`, {
+    hint: 'Choose another place for checkpoints, or move this one away and run the full sync.',
   })
 }
 
@@ -101,28 +101,28 @@ const olderPhases: { readonly [phase: string]: CheckpointKind } = {
  * Three shapes: `{checkpoint:{PostgreSQL:{…}},phase,timestamp}`, `{database_type,checkpoint:{…},phase,created_at}` and
  * `{checkpoint_data:"…",database_type,phase,created_at}`. Exactly these names, so that a damaged file of ours is none.
  */
-function decodeOlder(content: Content, file: string): StoredCheckpoint {
+function decodeOlder(content: Content, place: string): StoredCheckpoint {
   const { checkpoint, checkpoint_data, phase, database_type = 'postgresql' } = content
   const names = Object.keys(content).sort().join()
   let state: Json | undefined
   if (names === 'checkpoint,phase,timestamp') {
     if (isObject(checkpoint) && checkpoint.PostgreSQL === undefined)
-      throw foreign(file, 'belongs to another kind of source')
+      throw foreign(place, 'belongs to another kind of source')
     state = isObject(checkpoint) ? checkpoint.PostgreSQL : undefined
   } else if (names === 'checkpoint,created_at,database_type,phase') {
     state = checkpoint
   } else if (names === 'checkpoint_data,created_at,database_type,phase' && typeof checkpoint_data === 'string') {
-    state = parseObject(checkpoint_data, file)
+    state = parseObject(checkpoint_data, place)
   } else {
-    throw corrupt(file, 'is torn or is not a checkpoint')
+    throw corrupt(place, 'is torn or is not a checkpoint')
   }
-  if (database_type !== 'postgresql') throw foreign(file, 'belongs to another kind of source')
+  if (database_type !== 'postgresql') throw foreign(place, 'belongs to another kind of source')
   const kind = typeof phase === 'string' && Object.hasOwn(olderPhases, phase) ? olderPhases[phase] : undefined
   const timestamp = content.timestamp ?? content.created_at
   if (kind === undefined || typeof timestamp !== 'string' || Number.isNaN(Date.parse(timestamp)) || !isObject(state)) {
-    throw corrupt(file, 'is not a checkpoint of a full sync')
+    throw corrupt(place, 'is not a checkpoint of a full sync')
   }
-  const position = `postgresql:sequence:${sequenceOf(state, file)}` as Position
+  const position = `postgresql:sequence:${sequenceOf(state, place)}` as Position
   const described: Json = { PostgreSQL: state }
   return {
     checkpoint: { kind, position, resumeAfter: position, described, timestamp, external: true },
@@ -131,30 +131,30 @@ function decodeOlder(content: Content, file: string): StoredCheckpoint {
   }
 }
 
-function sequenceOf(state: { readonly [name: string]: Json }, file: string): number | bigint {
+function sequenceOf(state: { readonly [name: string]: Json }, place: string): number | bigint {
   const { sequence = state.sequence_id, sequence_id = sequence } = state
   const whole = typeof sequence === 'bigint' || (typeof sequence === 'number' && Number.isInteger(sequence))
   if (whole && sequence === sequence_id && sequence >= 0) return sequence
-  throw corrupt(file, 'has no valid sequence number')
+  throw corrupt(place, 'has no valid sequence number')
 }
 
-function decodeText(bytes: Uint8Array, file: string): string {
-  if (bytes.length === 0) throw corrupt(file, 'is empty')
+function decodeText(bytes: Uint8Array, place: string): string {
+  if (bytes.length === 0) throw corrupt(place, 'is empty')
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {
-    throw corrupt(file, 'is not text')
+    throw corrupt(place, 'is not text')
   }
 }
 
-function parseObject(text: string, file: string): { readonly [name: string]: Json } {
+function parseObject(text: string, place: string): { readonly [name: string]: Json } {
   let value: Json
   try {
     value = parse(text)
   } catch {
-    throw corrupt(file, 'is torn or is not a checkpoint')
+    throw corrupt(place, 'is torn or is not a checkpoint')
   }
-  if (!isObject(value)) throw corrupt(file, 'is not a checkpoint')
+  if (!isObject(value)) throw corrupt(place, 'is not a checkpoint')
   return value
 }
 

@@ -6,7 +6,7 @@ import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CheckpointKind } from '../core/checkpoint.js'
 import { SyncError } from '../core/errors.js'
-import { corrupt, decodeCheckpoint, type StoredCheckpoint } from './file-content.js'
+import { corrupt, decodeStored, type StoredCheckpoint } from './file-content.js'
 
 /** A checkpoint file that was read. */
 export interface CheckpointFile extends StoredCheckpoint {
@@ -39,9 +39,9 @@ export async function readFolder(folder: string): Promise<readonly CheckpointFil
     if (match === null) continue
     const bytes = await read(folder, name)
     if (bytes === undefined) continue
-    const stored = decodeCheckpoint(bytes, join(folder, name))
+    const stored = decodeStored(bytes, `file ${join(folder, name)}`)
     if (stored.checkpoint.kind !== (match[1] ?? match[2])) {
-      throw corrupt(join(folder, name), 'has the name of another kind of checkpoint')
+      throw corrupt(`file ${join(folder, name)}`, 'has the name of another kind of checkpoint')
     }
     files.push({ ...stored, name })
   }
@@ -171,14 +171,14 @@ async function read(folder: string, name: string): Promise<Uint8Array | undefine
     const handle = await open(file, constants.O_RDONLY | noFollow | noBlock)
     return await closing(handle, async () => {
       const found = await handle.stat()
-      if (!found.isFile()) throw corrupt(file, 'is not a file')
-      if (found.size > bytesMax) throw corrupt(file, 'is too large')
+      if (!found.isFile()) throw corrupt(`file ${file}`, 'is not a file')
+      if (found.size > bytesMax) throw corrupt(`file ${file}`, 'is too large')
       return await handle.readFile()
     })
   } catch (error) {
     const code = codeOf(error)
     if (code === 'ENOENT') return undefined
-    if (code === 'ELOOP') throw corrupt(file, 'is a symbolic link')
+    if (code === 'ELOOP') throw corrupt(`file ${file}`, 'is a symbolic link')
     throw fileError(error, `The checkpoint file ${file} cannot be read`)
   }
 }

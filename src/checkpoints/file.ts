@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import type { Checkpoint, CheckpointKind, CheckpointStore } from '../core/checkpoint.js'
 import { SyncError } from '../core/errors.js'
-import { corrupt, encodeCheckpoint, foreign } from './file-content.js'
+import { corrupt, encodeStored, foreign } from './file-content.js'
 import {
   archive,
   type CheckpointFile,
@@ -65,14 +65,15 @@ export class FileCheckpointStore implements CheckpointStore {
     const own = join(this.#directory, folderName(syncId))
     const inOwn = await readFolder(own)
     const stranger = inOwn.find(({ pipeline }) => pipeline !== undefined && pipeline !== syncId)
-    if (stranger !== undefined) throw foreign(join(own, stranger.name), 'belongs to another pipeline')
+    if (stranger !== undefined) throw foreign(`file ${join(own, stranger.name)}`, 'belongs to another pipeline')
     if (inOwn.length > 0) return { folder: own, files: inOwn }
     const files = await readFolder(this.#directory)
     if (files.length === 0) return { folder: undefined, files }
     const others = files.filter(({ pipeline }) => pipeline !== undefined && pipeline !== syncId)
     if (others.length === 0) return { folder: this.#directory, files }
     const mixed = files.some(({ pipeline }) => pipeline === syncId) ? others[0] : undefined
-    if (mixed !== undefined) throw foreign(join(this.#directory, mixed.name), 'is among those of another pipeline')
+    if (mixed !== undefined)
+      throw foreign(`file ${join(this.#directory, mixed.name)}`, 'is among those of another pipeline')
     return { folder: own, files: [] }
   }
 }
@@ -96,7 +97,7 @@ async function put(
   const serial = Math.max(0, ...files.map((file) => file.serial)) + 1
   const name = fileName(kind, timestamp)
   await makeFolder(folder)
-  await writeDurably(folder, name, encodeCheckpoint({ checkpoint, pipeline, serial }))
+  await writeDurably(folder, name, encodeStored({ checkpoint, pipeline, serial }))
   const starts = files.filter((file) => file.checkpoint.kind === 'full_sync_start').map((file) => file.serial)
   const start = kind === 'full_sync_start' ? serial : Math.max(0, ...starts)
   const ended: readonly CheckpointKind[] = kind === 'full_sync_end' ? ['full_sync_end', 'full_progress'] : []
@@ -132,7 +133,8 @@ function newestOlder(folder: string, files: readonly CheckpointFile[]): Checkpoi
   const start = latest('full_sync_start')?.checkpoint
   const end = latest('full_sync_end')
   if (end === undefined) return start
-  if (start === undefined) throw corrupt(join(folder, end.name), 'lacks its full_sync_start, which says where to go on')
+  if (start === undefined)
+    throw corrupt(`file ${join(folder, end.name)}`, 'lacks its full_sync_start, which says where to go on')
   if (Date.parse(end.checkpoint.timestamp) < Date.parse(start.timestamp)) return start
   return { ...end.checkpoint, resumeAfter: start.position }
 }

@@ -1,15 +1,18 @@
 /** Checkpoints that live as long as the process. */
 import type { Checkpoint, CheckpointStore } from '../core/checkpoint.js'
+import { decodeCheckpoint, encodeCheckpoint } from './checkpoint-text.js'
 
 /** Keeps checkpoints in memory: for tests, and for pipelines that may start from the beginning after a restart. */
 export class MemoryCheckpointStore implements CheckpointStore {
-  readonly #checkpoints = new Map<string, Checkpoint>()
+  /** As texts, so that what a caller does with a checkpoint later is not saved. */
+  readonly #checkpoints = new Map<string, string>()
 
   async load(syncId: string): Promise<Checkpoint | undefined> {
-    return this.#checkpoints.get(syncId)
+    const text = this.#checkpoints.get(syncId)
+    return text === undefined ? undefined : decodeCheckpoint(text, syncId)
   }
 
   async save(syncId: string, checkpoint: Checkpoint): Promise<void> {
-    this.#checkpoints.set(syncId, checkpoint)
+    this.#checkpoints.set(syncId, encodeCheckpoint(checkpoint, syncId))
   }
 }

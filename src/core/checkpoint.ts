@@ -38,4 +38,6 @@ export interface CheckpointStore {
   probe?(syncId: string): Promise<void>
   /** Resolves when the checkpoint is durable. A failed save leaves the last one intact. */
   save(syncId: string, checkpoint: Checkpoint): Promise<void>
+  /** Ends the connections that the store opened. May be called again, and without use; what is called later opens them anew. */
+  close?(): Promise<void>
 }

@@ -51,6 +51,11 @@ export class Checkpoints {
     await this.#apart?.save(syncId, checkpoint)
   }
 
+  /** The sink is closed as such. */
+  async close(): Promise<void> {
+    await this.#apart?.close?.()
+  }
+
   /** After the sink committed a checkpoint: the store apart follows. */
   async follow(syncId: string, checkpoint: Checkpoint): Promise<void> {
     await this.#apart?.save(syncId, checkpoint)

@@ -123,7 +123,7 @@ export class SyncEngine extends IsolatingEmitter {
 
   async #opened<T>(options: RunOptions, work: () => Promise<T>): Promise<T> {
     if (this.#running) throw new SyncError('E_CONFIG', 'This engine is already running')
-    const { source, sink, id } = this.#settings
+    const { source, sink, checkpoints, id } = this.#settings
     const context: RunContext = {
       syncId: id,
       signal: options.signal,
@@ -139,18 +139,19 @@ export class SyncEngine extends IsolatingEmitter {
       await sink.open?.(context)
       return await work()
     } finally {
-      await this.#close(source)
-      await this.#close(sink)
+      await this.#close(source, source.name)
+      await this.#close(sink, sink.name)
+      await this.#close(checkpoints, 'the checkpoint store')
       this.#running = false
     }
   }
 
-  /** Neither may throw. If one does, the other must be closed all the same, and the run's own end must not be hidden. */
-  async #close(side: Source | Sink): Promise<void> {
+  /** None of them may throw. If one does, the others must be closed all the same, and the run's own end must not be hidden. */
+  async #close(side: Pick<Source | Sink, 'close'>, name: string): Promise<void> {
     try {
       await side.close?.()
     } catch (error) {
-      this.emit('warning', { code: 'close_failed', message: `${side.name} could not be closed (${nameOf(error)})` })
+      this.emit('warning', { code: 'close_failed', message: `${name} could not be closed (${nameOf(error)})` })
     }
   }
 

@@ -84,6 +84,7 @@ function faultyStore(store: CheckpointStore, around: Around): CheckpointStore {
     load: (syncId) => around('load', () => store.load(syncId)),
     probe: (syncId) => around('probe', async () => store.probe?.(syncId)),
     save: (syncId, checkpoint) => around('save', () => store.save(syncId, checkpoint)),
+    close: async () => store.close?.(),
   }
 }
 

@@ -1,6 +1,12 @@
 /** For tests of sources, sinks, checkpoint stores and pipelines. Needs no test runner. */
+export { type CheckpointStoreKitOptions, type CheckpointStoreSubject, testCheckpointStore } from './checkpoint-kit.js'
 export { defineTable } from './define-table.js'
 export { Duplicate, FailAfterWrite, type Fault, HoldResponse, Reject, RespondSlowly } from './faults.js'
 export { type FaultScript, type FaultyOperation, faulty } from './faulty.js'
 export { type MemoryOperation, MemorySink, type MemorySinkOptions } from './memory-sink.js'
 export { type MemoryChange, MemorySource, type MemorySourceOptions } from './memory-source.js'
+export { type SinkKitOptions, testSink } from './sink-kit.js'
+export type { SinkSubject } from './sink-session.js'
+export { type SourceKitOptions, testSource } from './source-kit.js'
+export type { SourceChange, SourceSubject } from './source-model.js'
+export { type Invariant, InvariantError, type TestRunner } from './suite.js'

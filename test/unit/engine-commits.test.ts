@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { MemoryCheckpointStore } from '../../src/checkpoints/memory.js'
 import { deletes, type Row } from '../../src/core/batch.js'
+import type { CheckpointStore } from '../../src/core/checkpoint.js'
 import { SyncEngine } from '../../src/engine/sync-engine.js'
 import { FailAfterWrite, type FaultyOperation, faulty, MemorySink, Reject } from '../../src/testing/index.js'
 import {
@@ -134,8 +135,11 @@ describe('a sink that commits', () => {
     const sink = new MemorySink({ transactional: true })
     const position = source.parse('memory:1')
     const external = { kind: 'full_sync_end', position, resumeAfter: position, described: null, timestamp: '' } as const
-    const checkpoints = new MemoryCheckpointStore()
-    await checkpoints.save('default', { ...external, external: true })
+    const saved = new MemoryCheckpointStore()
+    const checkpoints: CheckpointStore = {
+      load: async (id) => (await saved.load(id)) ?? { ...external, external: true },
+      save: (id, checkpoint) => saved.save(id, checkpoint),
+    }
     await new SyncEngine({ source, sink, checkpoints }).run()
     expect(sink.rows(orders.label)).toEqual(source.rows(orders.label))
     expect(await sink.load('default')).toMatchObject({ kind: 'incremental', position: 'memory:2' })

@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { FileCheckpointStore } from '../../src/checkpoints/file.js'
-import { decodeCheckpoint, encodeCheckpoint } from '../../src/checkpoints/file-content.js'
+import { decodeStored, encodeStored } from '../../src/checkpoints/file-content.js'
 import { fileError } from '../../src/checkpoints/file-folder.js'
 import type { Checkpoint, CheckpointKind, Position } from '../../src/core/checkpoint.js'
 import { SyncError } from '../../src/core/errors.js'
@@ -235,7 +235,7 @@ describe('a damaged file', () => {
   const stored = () => ({ checkpoint: checkpoint('incremental', 42), pipeline: 'shop', serial: 3 })
   const refused = (bytes: Uint8Array) => {
     try {
-      decodeCheckpoint(bytes, 'the-file.json')
+      decodeStored(bytes, 'the-file.json')
       return 'accepted'
     } catch (error) {
       return error instanceof SyncError ? error.code : error
@@ -243,14 +243,14 @@ describe('a damaged file', () => {
   }
 
   it('is noticed at every length', () => {
-    const bytes = Buffer.from(encodeCheckpoint(stored()))
+    const bytes = Buffer.from(encodeStored(stored()))
     const accepted = [...bytes.keys()].filter((length) => refused(bytes.subarray(0, length)) !== 'E_CHECKPOINT_CORRUPT')
     expect(accepted).toEqual([])
     expect(refused(bytes)).toBe('accepted')
   })
 
   it('is noticed at every single bit', () => {
-    const bytes = Buffer.from(encodeCheckpoint(stored()))
+    const bytes = Buffer.from(encodeStored(stored()))
     const accepted: number[] = []
     for (let bit = 0; bit < bytes.length * 8; bit++) {
       const flipped = Buffer.from(bytes)
@@ -301,11 +301,11 @@ describe('a damaged file', () => {
     await mkdir(join(directory, 'shop'))
     await writeFile(
       join(directory, 'shop', 'checkpoint_incremental.json'),
-      encodeCheckpoint({ ...stored(), pipeline: 'x' }),
+      encodeStored({ ...stored(), pipeline: 'x' }),
     )
     expect(await codeOf(store.load('shop'))).toBe('E_CHECKPOINT_FOREIGN')
     const newer = { ...stored(), checkpoint: { ...checkpoint('incremental', 1), kind: 'compacted' as CheckpointKind } }
-    expect(refused(Buffer.from(encodeCheckpoint(newer)))).toBe('E_CHECKPOINT_FOREIGN')
+    expect(refused(Buffer.from(encodeStored(newer)))).toBe('E_CHECKPOINT_FOREIGN')
   })
 })
 

@@ -1,5 +1,5 @@
 /** Turns the audit table into deltas: polls, and reads the current state of changed keys in one snapshot. */
-import { setTimeout as sleep } from 'node:timers/promises'
+
 import type { Batch } from '../../core/batch.js'
 import type { Position } from '../../core/checkpoint.js'
 import type { Delta } from '../../core/delta.js'
@@ -11,6 +11,7 @@ import { peekTables } from './audit-rows.js'
 import type { Connections } from './connections.js'
 import { stateOf } from './errors.js'
 import { lastSequence, lockHolders } from './fence.js'
+import { pause } from './pause.js'
 import type { Progress } from './progress.js'
 import type { AuditNames } from './schema.sql.js'
 import type { StructureWatch } from './structure-watch.js'
@@ -158,7 +159,7 @@ export class AuditReader {
     const busy = tracker.gaps.length > 0 || performance.now() - this.#changedAt < limits.busyForMs
     const longest = held.tables.size > 0 ? limits.heldMsMax : limits.idleMsMax
     this.#delayMs = busy ? limits.busyMs : Math.min(longest, this.#delayMs * 2)
-    await sleep(this.#delayMs, undefined, { signal })
+    await pause(this.#delayMs, signal)
   }
 }
 

@@ -1,6 +1,7 @@
 /** Who may still own sequence numbers of the audit table, and which number was handed out last. */
-import { setTimeout as sleep } from 'node:timers/promises'
+
 import type { SyncWarning } from '../../core/events.js'
+import { pause } from './pause.js'
 import type { AuditNames } from './schema.sql.js'
 import type { Session } from './session.js'
 
@@ -89,7 +90,7 @@ export async function currentSequence(
         count: holders.size,
       })
     }
-    await sleep(limits.pollMs, undefined, { signal: options.signal })
+    await pause(limits.pollMs, options.signal)
     const present = await lockHolders(session, names)
     holders = new Set([...holders].filter((holder) => present.has(holder)))
   }

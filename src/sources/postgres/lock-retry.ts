@@ -1,7 +1,8 @@
 /** Transactions that need locks: they never wait long for one, because everybody else waits behind them. */
-import { setTimeout as sleep } from 'node:timers/promises'
+
 import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
+import { pause } from './pause.js'
 import type { Session } from './session.js'
 
 const limits = { attemptsMax: 10, delayMs: 250 }
@@ -31,7 +32,7 @@ export async function changeUnderLocks<T>(session: Session, options: LockRetry, 
       await session.run('rolling back', 'rollback')
       const message = `Another transaction holds a lock on ${what}; trying again`
       warn({ code: 'waiting_for_lock', table: what, message })
-      await sleep(limits.delayMs * attempt, undefined, { signal })
+      await pause(limits.delayMs * attempt, signal)
     }
   }
 }
