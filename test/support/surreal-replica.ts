@@ -4,6 +4,7 @@ import { Surreal } from 'surrealdb'
 import {
   MemoryCheckpointStore,
   PostgresTriggerSource,
+  type PostgresTriggerSourceOptions,
   type RunOptions,
   type RunResult,
   SurrealSink,
@@ -11,12 +12,16 @@ import {
   SyncEngine,
   type SyncEngineOptions,
   type SyncWarning,
+  type VerifyOptions,
+  type VerifyResult,
+  verify,
 } from '../../src/index.js'
 import { type ComparisonOptions, type ComparisonReport, expectEqualDatabases } from './compare.js'
 
 export interface SurrealReplicaOptions {
   /** The source's connection url. */
   readonly url: string
+  readonly source?: Omit<PostgresTriggerSourceOptions, 'url'>
   readonly sink?: SurrealSinkSettings
   readonly engine?: Partial<SyncEngineOptions>
 }
@@ -41,13 +46,7 @@ export class SurrealReplica implements AsyncDisposable {
   }
 
   engine(): SyncEngine {
-    const { url, sink, engine } = this.#options
-    const made = new SyncEngine({
-      source: new PostgresTriggerSource({ url }),
-      sink: new SurrealSink({ connect: async () => this.db, disconnect: async () => undefined, ...sink }),
-      checkpoints: this.#checkpoints,
-      ...engine,
-    })
+    const made = new SyncEngine({ ...this.#sides(), checkpoints: this.#checkpoints, ...this.#options.engine })
     made.on('warning', (warning) => this.warnings.push(warning))
     return made
   }
@@ -63,6 +62,20 @@ export class SurrealReplica implements AsyncDisposable {
   /** Applies changes until nothing visible is left. */
   catchUp(): Promise<RunResult> {
     return this.run({ phase: 'incremental' })
+  }
+
+  /** What the product says of itself, given its own options. */
+  verify(options: Partial<VerifyOptions> = {}): Promise<VerifyResult> {
+    const { source, sink } = this.#sides()
+    return verify({ source, target: sink, id: this.#options.engine?.id, atRest: true, exclusive: true, ...options })
+  }
+
+  #sides(): { readonly source: PostgresTriggerSource; readonly sink: SurrealSink } {
+    const { url, source, sink } = this.#options
+    return {
+      source: new PostgresTriggerSource({ url, ...source }),
+      sink: new SurrealSink({ connect: async () => this.db, disconnect: async () => undefined, ...sink }),
+    }
   }
 
   /** Throws unless both sides are equal, kinds of values included. */
