@@ -13,6 +13,7 @@ import { openServer } from '../e2e/target.js'
 import { createDatabase, type TestDatabase } from '../support/database.js'
 import { SurrealReplica } from '../support/surreal-replica.js'
 import { startSurreal } from '../support/surreal-server.js'
+import { pipelineId, place, plantAndVerify, root } from '../verify/planted.js'
 
 let database: TestDatabase
 let client: pg.Client
@@ -140,9 +141,23 @@ describe('at rest', () => {
   })
 })
 
+it('finds an error of every kind in a large table, and nothing else', async () => {
+  await using server = await startSurreal()
+  const report = await plantAndVerify({
+    ...{ source: database.url, target: server.ws, rows: 20_000 },
+    copy: async () => {
+      const source = new PostgresTriggerSource({ url: database.url })
+      const sink = new SurrealSink({ url: server.ws, ...place, ...root })
+      await new SyncEngine({ source, sink, id: pipelineId }).run({ phase: 'full' })
+    },
+  })
+  expect(report.found).toEqual(report.expected)
+  expect(report.expected.length).toBeGreaterThan(15)
+})
+
 describe('while both sides change', () => {
   const id = 'live'
-  const place = { namespace: 'test', database: 'test', username: 'root', password: 'root' }
+  const target = { namespace: 'test', database: 'test', ...root }
 
   it('finds what was planted, and nothing that only moves', async () => {
     await client.query(`
@@ -152,7 +167,7 @@ describe('while both sides change', () => {
     await using server = await startSurreal()
     const sides = () => ({
       source: new PostgresTriggerSource({ url: database.url }),
-      sink: new SurrealSink({ url: server.ws, ...place }),
+      sink: new SurrealSink({ url: server.ws, ...target }),
     })
     const engine = new SyncEngine({ ...sides(), id })
     const stop = new AbortController()
@@ -177,8 +192,8 @@ describe('while both sides change', () => {
     const before = await check()
     expect(found(before.listed)).toEqual([])
     expect(before.equal).toBe(true)
-    await using target = await openServer(server.ws, { namespace: 'test', database: 'test' })
-    await target.db.query('delete accounts:3500; update accounts:3600 set balance = 99; create accounts:9999')
+    await using opened = await openServer(server.ws, { namespace: 'test', database: 'test' })
+    await opened.db.query('delete accounts:3500; update accounts:3600 set balance = 99; create accounts:9999')
     expect(found((await check()).listed)).toEqual([
       'public.accounts different 3600 balance',
       'public.accounts extra 9999',
