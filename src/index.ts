@@ -67,3 +67,6 @@ export {
 export type { TriggerLevel } from './sources/postgres/capture-function.js'
 export type { KeylessTables } from './sources/postgres/table-selection.js'
 export { PostgresTriggerSource, type PostgresTriggerSourceOptions } from './sources/postgres/trigger-source.js'
+export type { TableTotals } from './verify/comparison.js'
+export type { Holding, SourceAccess, TargetAccess, VerifiableSource, VerifiableTarget } from './verify/sides.js'
+export { type Difference, type VerifyOptions, type VerifyProgress, type VerifyResult, verify } from './verify/verify.js'

@@ -1,12 +1,13 @@
 /** The command line as a function. */
 import { describeError, usageError } from './error-report.js'
+import { ExitStatus } from './exit-status.js'
 import type { CommandLineIo } from './io.js'
 import { Log, type LogFormat } from './log.js'
 import { createProgram } from './program.js'
 
 /**
  * Runs one command line and resolves with its exit code: 0 done, also after a signal or at the timeout; 1 a bug; 2 refused,
- * change something first; 4 failed, trying again later may help; 5 the same pipeline runs elsewhere. Never rejects.
+ * change something first; 3 `verify` found differences; 4 failed, trying again later may help; 5 the same pipeline runs elsewhere. Never rejects.
  * @param argv without the executable and the script
  */
 export async function main(argv: readonly string[], io: CommandLineIo): Promise<number> {
@@ -14,6 +15,7 @@ export async function main(argv: readonly string[], io: CommandLineIo): Promise<
     await createProgram(io).parseAsync(argv.flatMap(splitFlag), { from: 'user' })
     return 0
   } catch (error) {
+    if (error instanceof ExitStatus) return error.code
     const usage = usageError(error)
     if (usage === 'answered') return 0
     if (usage === 'help') return 2

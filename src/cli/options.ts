@@ -13,6 +13,17 @@ export function addOptions(command: Command, name: CommandName): Command {
   return addGeneral(command).addHelpText('after', valueHelp)
 }
 
+/** The flags of commands that look at both sides without replicating: they read and write as the pipeline does. */
+export function addConnectionOptions(command: Command): Command {
+  addSource(command)
+  addTarget(command)
+  return command
+    .optionsGroup('General:')
+    .option('--id <id>', 'name of the pipeline (default: made of the three databases)')
+    .helpOption('-h, --help', 'print this help')
+    .addHelpText('after', valueHelp)
+}
+
 function addSource(command: Command): void {
   command
     .optionsGroup('Source:')

@@ -5,6 +5,7 @@ import type { CommandLineIo } from './io.js'
 import { addOptions } from './options.js'
 import { runReplication } from './replication.js'
 import { type CommandName, type Flags, settle } from './settings.js'
+import { addVerification } from './verification-command.js'
 import { version } from './version.js'
 
 const helpWidth = 80
@@ -50,6 +51,7 @@ Exit codes:
   0  done, also after SIGINT, SIGTERM or the timeout
   1  a bug in surreal-sync
   2  refused: something has to be changed first
+  3  verify found differences
   4  failed: trying again later may help
   5  the same pipeline runs elsewhere
 
@@ -76,6 +78,7 @@ export function createProgram(io: CommandLineIo): Command {
     .helpCommand(false)
     .addHelpText('after', `${examples}${exitCodes}`)
   for (const name of ['full', 'incremental', 'sync'] as const) addReplication(program, name, io)
+  addVerification(program, io)
   program
     .command('demo')
     .description('replicate a demonstration shop between temporary databases')

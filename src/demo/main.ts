@@ -2,9 +2,8 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
-import { SyncError } from '../index.js'
+import { type Difference, SyncError, type VerifyResult } from '../index.js'
 import { Application } from './application.js'
-import { type ComparisonReport, compareDatabases, describeDifference } from './comparison.js'
 import { EmbeddedSurreal } from './embedded-surreal.js'
 import { installHint } from './packages.js'
 import { type PostgresServer, startPostgres } from './postgres-server.js'
@@ -53,7 +52,7 @@ async function show(screen: Screen, signal: AbortSignal): Promise<void> {
   const synchronization = new Synchronization({ url, target: target.connection, screen, signal })
   await synchronize(synchronization, applicationUrl, screen, signal)
   await synchronization.drain()
-  await compare(url, target, screen, signal)
+  await compare(synchronization, screen)
   await showQueries(target.connection, screen)
 }
 
@@ -118,18 +117,18 @@ async function synchronize(
   screen.done('Application', `stopped after ${count(committed)} transactions and ${count(rolledBack)} rollbacks`)
 }
 
-async function compare(url: string, target: EmbeddedSurreal, screen: Screen, signal: AbortSignal): Promise<void> {
+async function compare(synchronization: Synchronization, screen: Screen): Promise<void> {
   const startedAt = performance.now()
   screen.progress('Comparison', 'reading every row of both sides')
-  const report = await compareDatabases({ source: url, target: target.connection, signal })
-  if (report.equal) screen.done('Comparison', 'every row of both sides, decoded apart from the product', startedAt)
+  const result = await synchronization.compare()
+  if (result.equal) screen.done('Comparison', 'every row of both sides, decoded apart from the product', startedAt)
   else screen.failed('Comparison', 'the two sides are not the same')
-  showReport(report, screen)
-  if (report.equal) return
-  throw new SyncError('E_WRITE_NOT_APPLIED', `${count(report.differences)} of ${count(report.rows)} rows differ`)
+  showResult(result, screen)
+  if (result.equal) return
+  throw new SyncError('E_WRITE_NOT_APPLIED', `${count(result.differences)} of ${count(result.rows)} rows differ`)
 }
 
-function showReport({ tables, rows, differences, equal, examples }: ComparisonReport, screen: Screen): void {
+function showResult({ tables, rows, differences, equal, listed }: VerifyResult, screen: Screen): void {
   const line = (cells: readonly string[]) =>
     `  ${(cells[0] ?? '').padEnd(20)}${cells
       .slice(1)
@@ -137,10 +136,14 @@ function showReport({ tables, rows, differences, equal, examples }: ComparisonRe
       .join('')}`
   screen.line()
   screen.line(screen.paint('dim', line(['table', 'PostgreSQL', 'SurrealDB', 'different'])))
-  for (const table of tables) {
-    screen.line(line([table.table, ...[table.rows, table.records, table.differences].map(count)]))
+  for (const { table, rows, records, missing, extra, different } of tables) {
+    screen.line(line([table, ...[rows, records, missing + extra + different].map(count)]))
   }
   const verdict = `  ${equal ? 'equal' : 'not equal'}: ${count(rows)} rows in ${tables.length} tables, ${count(differences)} differences`
   screen.line(screen.paint(equal ? 'green' : 'red', verdict))
-  for (const example of examples) screen.line(`  ${describeDifference(example)}`)
+  for (const difference of listed) screen.line(`  ${describe(difference)}`)
+}
+
+function describe({ table, kind, key, fields }: Difference): string {
+  return `${table} ${key}: ${kind}${fields.length === 0 ? '' : ` in ${fields.join(', ')}`}`
 }

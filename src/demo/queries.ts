@@ -1,7 +1,7 @@
 /** A few questions to the replicated shop, with their answers. */
 import type { Surreal } from 'surrealdb'
-import { decodeCbor } from './comparison/cbor-reader.js'
-import { printValue, type SurrealValue } from './comparison/surreal-value.js'
+import { decodeCbor } from '../verify/cbor-reader.js'
+import { printValue, type SurrealValue } from '../verify/surreal-value.js'
 import type { Screen } from './screen.js'
 
 const queries = [

@@ -6,6 +6,8 @@ import {
   PostgresTriggerSource,
   SurrealSink,
   SyncEngine,
+  type VerifyResult,
+  verify,
 } from '../index.js'
 import { count, type Screen, seconds } from './screen.js'
 
@@ -18,6 +20,7 @@ export interface SynchronizationOptions {
 
 /** SurrealDB in memory slows down with the square of the rows in a transaction. */
 const memoryRowsMax = 100
+const id = 'demo'
 
 /** One pipeline that is run three times: fully, following, and to the end. Each run goes on from the last checkpoint. */
 export class Synchronization {
@@ -110,18 +113,29 @@ export class Synchronization {
     )
   }
 
+  /** Compares every row of both sides, which must be at rest. */
+  compare(): Promise<VerifyResult> {
+    const { screen, signal } = this.#options
+    return verify({
+      ...{ source: this.#source(), target: this.#sink(), id, atRest: true, exclusive: true, listMax: 10, signal },
+      onProgress: ({ table, rows }) => screen.progress('Comparison', `${table}: ${count(rows)} rows so far`),
+    })
+  }
+
   #engine(): SyncEngine {
-    const { url, target } = this.#options
-    return new SyncEngine({
-      source: new PostgresTriggerSource({ url, schemas: ['crm', 'shop', 'public'] }),
-      // The connection stays open after a run: the comparison and the queries use it too.
-      sink: new SurrealSink({
-        connect: async () => target,
-        disconnect: async () => undefined,
-        batchSize: memoryRowsMax,
-      }),
-      checkpoints: this.#checkpoints,
-      id: 'demo',
+    return new SyncEngine({ source: this.#source(), sink: this.#sink(), checkpoints: this.#checkpoints, id })
+  }
+
+  #source(): PostgresTriggerSource {
+    return new PostgresTriggerSource({ url: this.#options.url, schemas: ['crm', 'shop', 'public'] })
+  }
+
+  /** The connection stays open after a run: the comparison and the queries use it too. */
+  #sink(): SurrealSink {
+    return new SurrealSink({
+      connect: async () => this.#options.target,
+      disconnect: async () => undefined,
+      batchSize: memoryRowsMax,
     })
   }
 }

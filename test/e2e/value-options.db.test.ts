@@ -135,6 +135,7 @@ describe('forms of values', { timeout: 120_000 }, () => {
     await replica.catchUp()
     for (const [index, expected] of expectedOf(level, chosen).entries())
       expect(await replica.printed(storedSql(index)), names[index]).toBe(`[${expected}, ${expected}]`)
+    expect(await replica.verify()).toMatchObject({ equal: true, rows: 2 })
   })
 
   it('the command line obeys every choice, for all, for a type and for a column', async () => {

@@ -4,6 +4,7 @@ import { Surreal } from 'surrealdb'
 import {
   MemoryCheckpointStore,
   PostgresTriggerSource,
+  type PostgresTriggerSourceOptions,
   type RunOptions,
   type RunResult,
   SurrealSink,
@@ -11,12 +12,16 @@ import {
   SyncEngine,
   type SyncEngineOptions,
   type SyncWarning,
+  type VerifyOptions,
+  type VerifyResult,
+  verify,
 } from '../../src/index.js'
 import { type ComparisonOptions, type ComparisonReport, expectEqualDatabases } from './compare.js'
 
 export interface SurrealReplicaOptions {
   /** The source's connection url. */
   readonly url: string
+  readonly source?: Omit<PostgresTriggerSourceOptions, 'url'>
   readonly sink?: SurrealSinkSettings
   readonly engine?: Partial<SyncEngineOptions>
 }
@@ -40,22 +45,8 @@ export class SurrealReplica implements AsyncDisposable {
     return new SurrealReplica(db, options)
   }
 
-  /** A source and a sink for an engine of the caller's own. */
-  ends(): { readonly source: PostgresTriggerSource; readonly sink: SurrealSink } {
-    const { url, sink } = this.#options
-    return {
-      source: new PostgresTriggerSource({ url }),
-      sink: new SurrealSink({ connect: async () => this.db, disconnect: async () => undefined, ...sink }),
-    }
-  }
-
   engine(): SyncEngine {
-    const { engine } = this.#options
-    const made = new SyncEngine({
-      ...this.ends(),
-      checkpoints: this.#checkpoints,
-      ...engine,
-    })
+    const made = new SyncEngine({ ...this.ends(), checkpoints: this.#checkpoints, ...this.#options.engine })
     made.on('warning', (warning) => this.warnings.push(warning))
     return made
   }
@@ -71,6 +62,21 @@ export class SurrealReplica implements AsyncDisposable {
   /** Applies changes until nothing visible is left. */
   catchUp(): Promise<RunResult> {
     return this.run({ phase: 'incremental' })
+  }
+
+  /** What the product says of itself, given its own options. */
+  verify(options: Partial<VerifyOptions> = {}): Promise<VerifyResult> {
+    const { source, sink } = this.ends()
+    return verify({ source, target: sink, id: this.#options.engine?.id, atRest: true, exclusive: true, ...options })
+  }
+
+  /** A source and a sink, for an engine of the caller's own. */
+  ends(): { readonly source: PostgresTriggerSource; readonly sink: SurrealSink } {
+    const { url, source, sink } = this.#options
+    return {
+      source: new PostgresTriggerSource({ url, ...source }),
+      sink: new SurrealSink({ connect: async () => this.db, disconnect: async () => undefined, ...sink }),
+    }
   }
 
   /** Throws unless both sides are equal, kinds of values included. */

@@ -12,7 +12,7 @@ import type { TablePlan } from './table-plan.js'
 export type ExistingRecords = 'refuse' | 'replace' | 'keep'
 
 /** `owned`: the table mirrors its source, and whatever else it holds may go. `shared`: others have records in it. */
-type Holding = 'owned' | 'shared'
+export type Holding = 'owned' | 'shared'
 
 export class Ownership {
   readonly #connection: Connection
@@ -24,6 +24,11 @@ export class Ownership {
   constructor(connection: Connection, pipeline: string) {
     this.#connection = connection
     this.#pipeline = pipeline
+  }
+
+  /** What each target table is to this pipeline. */
+  get holdings(): ReadonlyMap<string, Holding> {
+    return this.#holdings
   }
 
   /** Whether records that the source does not have may be deleted. */

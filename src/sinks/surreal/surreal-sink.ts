@@ -18,6 +18,7 @@ import { defineDatabases, defineState, defineTargets } from './definitions.js'
 import { DeltaCommit } from './delta-commit.js'
 import { findEncoding } from './encoding.js'
 import { FallbackReporter } from './fallback-reporter.js'
+import { Inspection } from './inspection.js'
 import { Lane } from './lane.js'
 import { LanePool } from './lane-pool.js'
 import { type SinkConfig, type SurrealSinkOptions, sinkConfig } from './options.js'
@@ -193,6 +194,11 @@ export class SurrealSink implements Sink, CheckpointStore {
     this.#prepared('save')
     if (syncId !== this.#pipeline) throw new Error(`SurrealSink.save() was called for the pipeline ${syncId}`)
     await this.#progress(checkpoint, { signal: this.#signal })
+  }
+
+  /** Opens a connection for `verify`: see its options. Whether or not a run is going on. @throws SyncError */
+  inspect(id: string, options: Abortable): Promise<Inspection> {
+    return Inspection.open(this.#config, id, options)
   }
 
   async close(): Promise<void> {

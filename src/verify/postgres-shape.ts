@@ -1,14 +1,27 @@
 /** Ranges and geometric values in the text form that PostgreSQL prints. */
-import { array, float, object, type SurrealBound, type SurrealValue, scalar } from './surreal-value.js'
+import { array, float, object, type SurrealBound, type SurrealValue, scalar, surrealNull } from './surreal-value.js'
+import type { ValueForms } from './value-forms.js'
 
 const range = /^([[(])("(?:[^"\\]|\\.|"")*"|[^,"]*),("(?:[^"\\]|\\.|"")*"|[^,"]*)([\])])$/
 const member = /[[(](?:"(?:[^"\\]|\\.|"")*"|[^"\])])*[\])]/g
 
-/** `[1,5)`; no range at all is text: `empty`. */
-export function postgresRange(text: string, bound: (text: string) => SurrealValue): SurrealValue {
+/** `[1,5)`, in the form chosen; no range at all is text, `empty`, where ranges are ranges. */
+export function postgresRange(
+  text: string,
+  form: ValueForms['ranges'],
+  bound: (text: string) => SurrealValue,
+): SurrealValue {
   const match = range.exec(text)
-  if (match === null) return scalar('string', text)
+  if (match === null) return form === 'range' ? scalar('string', text) : object([['empty', scalar('bool', 'true')]])
   const [, open, lower = '', upper = '', close] = match
+  if (form === 'object') {
+    const part = (cell: string) => (cell === '' ? surrealNull : bound(unquote(cell)))
+    return object([
+      ['bounds', scalar('string', `${open}${close}`)],
+      ['lower', part(lower)],
+      ['upper', part(upper)],
+    ])
+  }
   const end = (cell: string, mark: string | undefined): SurrealBound | undefined => {
     if (cell === '') return undefined
     return { kind: mark === '[' || mark === ']' ? 'inclusive' : 'exclusive', value: bound(unquote(cell)) }
@@ -22,10 +35,10 @@ export function rangesOf(text: string): readonly string[] {
 }
 
 /**
- * Points, lines and polygons are geometries, unless GeoJSON cannot hold them (too few points, or not finite); `line` and
- * `circle` are objects of their numbers.
+ * Points, lines and polygons are geometries, unless GeoJSON cannot hold them (too few points, or not finite) or objects were
+ * chosen; `line` and `circle` are objects of their numbers.
  */
-export function postgresGeometry(text: string, type: string): SurrealValue {
+export function postgresGeometry(text: string, type: string, form: ValueForms['geometry']): SurrealValue {
   const numbers = text
     .replace(/[^\d.,eE+\-a-zA-Z]/g, '')
     .split(',')
@@ -33,7 +46,7 @@ export function postgresGeometry(text: string, type: string): SurrealValue {
   const [first = 0, second = 0, third = 0] = numbers
   switch (type) {
     case 'point':
-      if (!numbers.every(Number.isFinite)) return point(numbers)
+      if (form === 'object' || !numbers.every(Number.isFinite)) return point(numbers)
       return { kind: 'geometry', shape: 'Point', coordinates: numbers }
     case 'line':
       return object([
@@ -47,25 +60,27 @@ export function postgresGeometry(text: string, type: string): SurrealValue {
         ['radius', float(third)],
       ])
     case 'box':
-      return polygon(corners(numbers))
+      return polygon(corners(numbers), form)
     case 'polygon':
-      return polygon(pairs(numbers))
+      return polygon(pairs(numbers), form)
     case 'path':
-      return text.startsWith('(') ? polygon(pairs(numbers)) : line(pairs(numbers))
+      return text.startsWith('(') ? polygon(pairs(numbers), form) : line(pairs(numbers), form)
     default:
-      return line(pairs(numbers))
+      return line(pairs(numbers), form)
   }
 }
 
 type Points = readonly (readonly number[])[]
 
-function line(points: Points): SurrealValue {
-  if (points.length < 2 || !points.flat().every(Number.isFinite)) return object([['points', array(points.map(point))]])
+function line(points: Points, form: ValueForms['geometry']): SurrealValue {
+  if (form === 'object' || points.length < 2 || !points.flat().every(Number.isFinite))
+    return object([['points', array(points.map(point))]])
   return { kind: 'geometry', shape: 'LineString', coordinates: points }
 }
 
-function polygon(points: Points): SurrealValue {
-  if (points.length < 3 || !points.flat().every(Number.isFinite)) return object([['points', array(points.map(point))]])
+function polygon(points: Points, form: ValueForms['geometry']): SurrealValue {
+  if (form === 'object' || points.length < 3 || !points.flat().every(Number.isFinite))
+    return object([['points', array(points.map(point))]])
   return { kind: 'geometry', shape: 'Polygon', coordinates: [points] }
 }
 

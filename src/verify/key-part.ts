@@ -43,6 +43,8 @@ function elementOf(type: PostgresType | undefined): PostgresType | undefined {
 }
 
 function memberOf(type: PostgresType | undefined, name: string): PostgresType | undefined {
+  // A range that is an object.
+  if (type?.kind === 'range') return name === 'lower' || name === 'upper' ? type.element : undefined
   return type?.kind === 'composite' ? type.fields.get(name) : type
 }
 

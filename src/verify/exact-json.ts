@@ -36,3 +36,12 @@ function unmark(marked: unknown): ExactJson {
   if (typeof marked !== 'object') throw new Error('JSON was expected.')
   return new Map(Object.entries(marked).map(([name, value]) => [name.slice(1), unmark(value)]))
 }
+
+/** Prints without spaces, numbers as they were. */
+export function printExactJson(json: ExactJson): string {
+  if (json instanceof JsonNumber) return json.text
+  if (json instanceof Map) {
+    return `{${[...json].map(([name, value]) => `${JSON.stringify(name)}:${printExactJson(value)}`).join(',')}}`
+  }
+  return Array.isArray(json) ? `[${json.map(printExactJson).join(',')}]` : JSON.stringify(json)
+}

@@ -1,0 +1,81 @@
+/** A connection for comparisons: what a pipeline wrote where, and in which forms. What it reads others decode. */
+import type { Checkpoint } from '../../core/checkpoint.js'
+import { SyncError } from '../../core/errors.js'
+import type { Column, Table } from '../../core/schema.js'
+import type { Abortable } from '../../core/source.js'
+import { Connection } from './connection.js'
+import { findEncoding } from './encoding.js'
+import { toSyncError } from './errors.js'
+import type { SinkConfig } from './options.js'
+import { type Holding, Ownership } from './ownership.js'
+import { readCheckpoint } from './progress.js'
+import { ask } from './query.js'
+import { isThere } from './rehearsal.js'
+import type { ValueForms } from './types.js'
+
+export class Inspection implements AsyncDisposable {
+  readonly #config: SinkConfig
+  readonly #connection: Connection
+  readonly #pipeline: string
+  readonly #options: Abortable
+
+  private constructor(config: SinkConfig, connection: Connection, pipeline: string, options: Abortable) {
+    this.#config = config
+    this.#connection = connection
+    this.#pipeline = pipeline
+    this.#options = options
+  }
+
+  /** @throws SyncError `E_UNKNOWN_DATABASE`, `E_TARGET_PROTOCOL` below SurrealDB 3.0 */
+  static async open(config: SinkConfig, pipeline: string, options: Abortable): Promise<Inspection> {
+    const connection = new Connection(config.dial, { callTimeoutMs: config.callTimeoutMs, address: config.address })
+    const inspection = new Inspection(config, connection, pipeline, options)
+    try {
+      await connection.open(options)
+      if (!(await isThere(connection, config, options))) {
+        throw new SyncError('E_UNKNOWN_DATABASE', `There is no database ${config.database} in SurrealDB`, {
+          hint: 'Check the namespace and the database, or run a full sync first.',
+        })
+      }
+      if ((await findEncoding(connection, options)) !== 'function') {
+        throw new SyncError('E_TARGET_PROTOCOL', 'This version of SurrealDB cannot say what it holds without loss', {
+          hint: 'Comparing needs SurrealDB 3.0 or newer.',
+        })
+      }
+      return inspection
+    } catch (error) {
+      await connection.close()
+      throw error
+    }
+  }
+
+  /** The results of all statements of a query. @throws SyncError */
+  async query(text: string, bindings: Record<string, unknown> = {}): Promise<readonly unknown[]> {
+    const { results, failure } = await this.#connection.call((db) => ask(db, text, bindings), this.#options)
+    if (failure !== undefined) throw toSyncError(failure)
+    return results
+  }
+
+  tableName(table: Table): string {
+    return this.#config.tableName(table)
+  }
+
+  forms(table: Table, column: Column): ValueForms {
+    return this.#config.choices.forms(table, column)
+  }
+
+  checkpoint(): Promise<Checkpoint | undefined> {
+    return readCheckpoint(this.#connection, this.#pipeline, this.#options)
+  }
+
+  /** The target tables that the pipeline writes to. */
+  async holdings(): Promise<ReadonlyMap<string, Holding>> {
+    const ownership = new Ownership(this.#connection, this.#pipeline)
+    await ownership.load(this.#options)
+    return ownership.holdings
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#connection.close()
+  }
+}
