@@ -25,6 +25,7 @@ export type {
   ChangeOptions,
   CheckOptions,
   Chunk,
+  LeaseOptions,
   ReadOptions,
   RunContext,
   Snapshot,

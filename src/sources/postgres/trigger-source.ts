@@ -1,4 +1,5 @@
 /** PostgreSQL as a source: whole tables by COPY, changes by triggers that log keys into an audit table. */
+import { randomUUID } from 'node:crypto'
 import type { Position } from '../../core/checkpoint.js'
 import type { Delta } from '../../core/delta.js'
 import { SyncError } from '../../core/errors.js'
@@ -14,11 +15,10 @@ import type {
   Source,
 } from '../../core/source.js'
 import type { Json } from '../../core/value.js'
-import type { TriggerLevel } from './capture-function.js'
 import { type ConnectionSettings, describeAddress, parseConnection } from './connection-settings.js'
 import { Connections } from './connections.js'
 import { Consumer, isTolerable } from './consumers.js'
-import { currentPosition } from './current-position.js'
+import { currentPosition, positionSince } from './current-position.js'
 import { readIdentity } from './identity.js'
 import { Installer } from './installer.js'
 import { isKeyedByAddress } from './keyless-table.js'
@@ -28,58 +28,11 @@ import type { PostgresTable } from './postgres-table.js'
 import { type AuditConsumer, forgetConsumer, listConsumers, type PruneOptions, Pruner, prune } from './pruning.js'
 import { type AuditNames, auditNames } from './schema.sql.js'
 import { ChunkedSnapshot, ConsistentSnapshot } from './snapshot.js'
-import { checkReading, type KeylessTables, ownTable, selectTables } from './table-selection.js'
+import type { PostgresTriggerSourceOptions } from './source-options.js'
+import { checkReading, ownTable, selectTables } from './table-selection.js'
 import { type TeardownOptions, teardown, teardownScript } from './teardown.js'
 
-export interface PostgresTriggerSourceOptions {
-  /**
-   * `postgresql://user:password@host:port/database?sslmode=…`. Without `sslmode`: verified TLS; near hosts (loopback,
-   * private addresses, single-label names) that offer no TLS are used without it, with a warning.
-   */
-  readonly url: string
-  /** Replaces the database of the url. */
-  readonly database?: string
-  /** Replaces the user of the url. */
-  readonly user?: string
-  /** Replaces the password of the url. */
-  readonly password?: string
-  /** `name` or `schema.name`, also with `*` and `?`. @defaultValue all tables with a key in all selected schemas */
-  readonly tables?: readonly string[]
-  /** Tables to leave out, in the same form. */
-  readonly excludeTables?: readonly string[]
-  /** @defaultValue all schemas but PostgreSQL's own */
-  readonly schemas?: readonly string[]
-  /**
-   * Tables without a primary key, and without a unique index on columns that are not NULL. `refuse`: they are left out with
-   * a warning, and refused where they are named. `copy`: full syncs copy them, with the places where their rows are stored
-   * (`ctid`) as record ids; their changes are not followed. @defaultValue `refuse`
-   */
-  readonly keyless?: KeylessTables
-  /** Where the audit table and the capture functions are. @defaultValue `public` */
-  readonly auditSchema?: string
-  /**
-   * How long a statement of ours waits for a lock, in milliseconds, and so at most keeps others waiting behind it. A table
-   * that is locked for longer is tried again later. @defaultValue 2,000
-   */
-  readonly lockTimeoutMs?: number
-  /**
-   * `row`: a trigger for each changed row, which sees every write. `statement`: one for each statement, which costs the
-   * source less for bulk writes and more for single rows, and misses what logical replication applies to the table and
-   * what is written into a partition before its triggers are there. Tables that inherit or are inherited from get row
-   * triggers in any case. @defaultValue `row`
-   */
-  readonly triggerLevel?: TriggerLevel
-  /**
-   * Also install an event trigger that follows ALTER TABLE at once, so that writers do not fail for the second until this
-   * source has noticed that a key column was renamed or got another type. Only a superuser can. @defaultValue false
-   */
-  readonly eventTrigger?: boolean
-  /**
-   * While following, remove audit rows that every consumer has passed and that are older than this, now and then. Keep
-   * them for as long as the target might be restored from a backup. @defaultValue never; see {@link PostgresTriggerSource.prune}
-   */
-  readonly pruneAfterMs?: number
-}
+export type { PostgresTriggerSourceOptions } from './source-options.js'
 
 /**
  * Replicates tables of one PostgreSQL database (14 or later).
@@ -114,7 +67,7 @@ export class PostgresTriggerSource implements Source {
     const consumer = new Consumer(connections, this.#names, context.syncId)
     const { pruneAfterMs } = this.#options
     const pruner = pruneAfterMs === undefined ? undefined : new Pruner(connections, this.#names, pruneAfterMs)
-    this.#open = { connections, installer, consumer, pruner, warn, tables: [] }
+    this.#open = { connections, installer, consumer, pruner, warn, tables: [], run: randomUUID() }
     // Fails here, and not in the middle of something, if nobody answers.
     await connections.use(async () => undefined)
   }
@@ -130,6 +83,7 @@ export class PostgresTriggerSource implements Source {
 
   async check(given: readonly Table[], { captured, after }: CheckOptions): Promise<void> {
     const { connections, consumer, installer } = this.#opened()
+    if (this.#options.snapshot === 'chunked' && !captured && after === undefined) throw notCaptured()
     checkReading(given.map(ownTable))
     const tables = this.#followable(given)
     await connections.use((session) =>
@@ -172,11 +126,26 @@ export class PostgresTriggerSource implements Source {
     return decode(a).sequence - decode(b).sequence
   }
 
-  async openSnapshot({ tables, captured, signal }: SnapshotOptions): Promise<Snapshot> {
-    const { connections } = this.#opened()
-    const own = tables.map(ownTable)
-    if (captured) return ChunkedSnapshot.open(connections, own, await this.position({ signal }))
-    return ConsistentSnapshot.open(connections, own, this.parse('0'))
+  async openSnapshot({ tables, captured, signal, since }: SnapshotOptions): Promise<Snapshot> {
+    const { connections, run } = this.#opened()
+    const { snapshot: mode = 'auto' } = this.#options
+    if (mode === 'chunked' && !captured) throw notCaptured()
+    // Before the snapshot: what is committed in between is in both, and what is not will be replayed.
+    const position = captured ? await this.#snapshotPosition(since, signal) : this.parse('0')
+    const chunked = mode === 'chunked' || (mode === 'auto' && captured)
+    return (chunked ? ChunkedSnapshot : ConsistentSnapshot).open({
+      connections,
+      tables: tables.map(ownTable),
+      position,
+      run,
+    })
+  }
+
+  async #snapshotPosition(since: Position | undefined, signal: AbortSignal | undefined): Promise<Position> {
+    if (since === undefined) return this.position({ signal })
+    const { connections, tables } = this.#opened()
+    const followed = this.#followable(tables)
+    return encode(await connections.use((session) => positionSince(session, this.#names, followed, decode(since))))
   }
 
   async *changes(options: ChangeOptions): AsyncGenerator<Delta> {
@@ -295,4 +264,12 @@ interface OpenSource {
   readonly pruner: Pruner | undefined
   readonly warn: (warning: SyncWarning) => void
   tables: readonly PostgresTable[]
+  /** Names the run. */
+  readonly run: string
+}
+
+function notCaptured(): SyncError {
+  return new SyncError('E_CONFIG', 'A chunked snapshot needs changes to be captured: rows that move would be missed', {
+    hint: "Choose `snapshot: 'consistent'`, or capture changes with `checkpoints`.",
+  })
 }
