@@ -8,6 +8,7 @@ export {
   type PostgresQueries,
 } from './checkpoints/postgres.js'
 export { SurrealCheckpointStore, type SurrealCheckpointStoreOptions } from './checkpoints/surreal.js'
+export type { Alteration } from './core/alteration.js'
 export {
   type Batch,
   deletes,
@@ -21,7 +22,6 @@ export {
   upserts,
 } from './core/batch.js'
 export type { Checkpoint, CheckpointKind, CheckpointStore, Position } from './core/checkpoint.js'
-export type { Alteration } from './core/alteration.js'
 export type { Delta } from './core/delta.js'
 export { SyncError, type SyncErrorCode, type SyncErrorDetails } from './core/errors.js'
 export type { Phase, SyncEvents, SyncWarning, TableProgress } from './core/events.js'
@@ -33,6 +33,7 @@ export type {
   ChangeOptions,
   CheckOptions,
   Chunk,
+  LeaseOptions,
   ReadOptions,
   RunContext,
   Snapshot,

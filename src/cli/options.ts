@@ -1,13 +1,14 @@
 /** The flags of the commands that replicate, with their help. */
 import { type Command, Option } from 'commander'
 import { logFormats, logLevels } from './log.js'
-import { type CommandName, defaults, existingModes, keylessModes } from './settings.js'
+import { type CommandName, defaults, existingModes, keylessModes, snapshotModes } from './settings.js'
 import { valueHelp } from './value-flags.js'
 
 /** Adds every flag of this command, in groups. Nothing is read from the environment here. */
 export function addOptions(command: Command, name: CommandName): Command {
   addSource(command)
   addTarget(command)
+  if (name !== 'incremental') addCopying(command)
   if (name === 'full') addFull(command)
   else addIncremental(command, name)
   return addGeneral(command).addHelpText('after', valueHelp)
@@ -57,10 +58,18 @@ function addTarget(command: Command): void {
   command.addOption(new Option('--existing <how>', `${how} (default: refuse)`).choices(existingModes))
 }
 
-function addFull(command: Command): void {
+function addCopying(command: Command): void {
   command
     .optionsGroup('Copying:')
     .option('--concurrency <n>', 'parts of tables read at once (default: half the processors, at most 4)')
+    .addOption(
+      new Option('--snapshot <how>', 'one for all tables, or one for each part (default: auto)').choices(snapshotModes),
+    )
+    .option('--restart', 'copy from the start, also if a copy was cut off or finished')
+}
+
+function addFull(command: Command): void {
+  command
     .optionsGroup('Checkpoints:')
     .option('--emit-checkpoints', 'capture changes from now on and save where to continue')
     .option('--checkpoint-dir <path>', `where they are saved (default: ${defaults.checkpointDir})`)
@@ -83,6 +92,7 @@ function addGeneral(command: Command): Command {
   return command
     .optionsGroup('General:')
     .option('--id <id>', 'name of this pipeline (default: made of the three databases)')
+    .option('--takeover', 'begin although the same pipeline runs elsewhere, and end that run')
     .option('--dry-run', 'connect, check, print what would happen, and write nothing')
     .addOption(new Option('--log-format <format>', 'format of the log (default: text)').choices(logFormats))
     .addOption(new Option('--log-level <level>', 'least important lines to log (default: info)').choices(logLevels))

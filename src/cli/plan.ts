@@ -10,9 +10,10 @@ export function describePlan(plan: Plan, settings: Settings): string {
   return settings.logFormat === 'json' ? planAsJson(plan, settings) : planAsText(plan, settings)
 }
 
-function planAsText({ phases, tables, from }: Plan, settings: Settings): string {
+function planAsText(plan: Plan, settings: Settings): string {
+  const { phases, tables, from } = plan
   const { sink, checkpointDir, id } = settings
-  const steps = phases.map((phase) => (phase === 'full' ? fullStep(tables, settings) : incrementalStep(from, settings)))
+  const steps = phases.map((phase) => (phase === 'full' ? fullStep(plan, settings) : incrementalStep(from, settings)))
   const names = Math.max(0, ...tables.map(({ label }) => widthOf(printable(label))))
   const lines = [
     isEmbedded(sink.url)
@@ -32,7 +33,10 @@ function planAsText({ phases, tables, from }: Plan, settings: Settings): string 
   return `${lines.map(printable).join('\n')}\n`
 }
 
-function planAsJson({ phases, tables, from }: Plan, { sink, checkpointDir, id, incrementalTo }: Settings): string {
+function planAsJson(
+  { phases, tables, from, resumes }: Plan,
+  { sink, checkpointDir, id, incrementalTo }: Settings,
+): string {
   const plan = {
     event: 'plan',
     id,
@@ -40,6 +44,7 @@ function planAsJson({ phases, tables, from }: Plan, { sink, checkpointDir, id, i
     database: sink.database,
     checkpoint_dir: checkpointDir,
     phases,
+    resumes,
     from,
     to: incrementalTo,
     tables: tables.map(({ label, key, columns, rowCountEstimate }) => ({
@@ -52,9 +57,9 @@ function planAsJson({ phases, tables, from }: Plan, { sink, checkpointDir, id, i
   return `${JSON.stringify(plan)}\n`
 }
 
-function fullStep(tables: readonly Table[], { checkpointDir }: Settings): string {
+function fullStep({ tables, resumes }: Plan, { checkpointDir }: Settings): string {
   const capture = checkpointDir === undefined ? '' : 'capture changes, and '
-  return `${capture}copy ${plural(tables.length, 'table')}`
+  return `${capture}${resumes ? 'go on with the copy of' : 'copy'} ${plural(tables.length, 'table')}`
 }
 
 function incrementalStep(from: string | undefined, { incrementalTo, timeoutMs }: Settings): string {

@@ -55,10 +55,10 @@ export async function runReplication(settings: Settings, io: CommandLineIo): Pro
   }
 }
 
-function runOptions({ command, incrementalFrom, incrementalTo, replay }: Settings): RunOptions {
-  if (command === 'full') return { phase: 'full' }
-  if (command === 'sync') return { follow: true }
-  return { phase: 'incremental', from: incrementalFrom, until: incrementalTo, replay, follow: true }
+function runOptions({ command, incrementalFrom, incrementalTo, replay, restart, takeover }: Settings): RunOptions {
+  if (command === 'full') return { phase: 'full', restart, takeover }
+  if (command === 'sync') return { follow: true, restart, takeover }
+  return { phase: 'incremental', from: incrementalFrom, until: incrementalTo, replay, takeover, follow: true }
 }
 
 /** Whether somebody looks at it who wants lines to move. */

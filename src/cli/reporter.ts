@@ -30,6 +30,7 @@ export class Reporter {
 
   listen(engine: SyncEngine): void {
     engine.on('phase', (event) => this.#phase(event))
+    engine.on('resumed', (event) => this.#resumed(event))
     engine.on('table', (event) => this.#table(event))
     engine.on('batch', ({ table, rows }) => this.#progress.add(table.label, rows))
     engine.on('checkpoint', (event) => this.#checkpoint(event))
@@ -91,6 +92,11 @@ export class Reporter {
       phase,
       tables: tables.map(({ label }) => label),
     })
+  }
+
+  #resumed({ text, chunks: { done, total } }: Event<'resumed'>): void {
+    const message = `Resuming full sync from ${text}: ${done} of ${plural(total, 'chunk')} done`
+    this.#log.event('info', 'resumed', message, { position: text, chunks_done: done, chunks: total })
   }
 
   #table(event: Event<'table'>): void {

@@ -8,6 +8,7 @@ import { parseValues } from './value-flags.js'
 
 export const existingModes = ['refuse', 'replace', 'keep'] as const
 export const keylessModes = ['refuse', 'copy'] as const
+export const snapshotModes = ['auto', 'consistent', 'chunked'] as const
 
 export type CommandName = 'full' | 'incremental' | 'sync'
 
@@ -30,6 +31,9 @@ export interface Flags {
   readonly keyless?: string
   readonly batchSize?: string
   readonly concurrency?: string
+  readonly snapshot?: string
+  readonly restart?: boolean
+  readonly takeover?: boolean
   readonly value?: readonly string[]
   readonly id?: string
   readonly emitCheckpoints?: boolean
@@ -57,6 +61,7 @@ export interface Settings {
     readonly schemas?: readonly string[]
     readonly auditSchema?: string
     readonly keyless: (typeof keylessModes)[number]
+    readonly snapshot: (typeof snapshotModes)[number]
   }
   readonly sink: {
     readonly url: string
@@ -77,6 +82,8 @@ export interface Settings {
   readonly incrementalFrom: string | undefined
   readonly incrementalTo: string | undefined
   readonly replay: boolean
+  readonly restart: boolean
+  readonly takeover: boolean
   readonly timeoutMs: number | undefined
   readonly dryRun: boolean
   readonly logFormat: LogFormat
@@ -132,6 +139,7 @@ export function settle(command: CommandName, flags: Flags, env: Environment): Se
       schemas: list('--schemas', flags.schemas),
       auditSchema: flags.auditSchema,
       keyless: choice('--keyless', keylessModes, flags.keyless, 'refuse'),
+      snapshot: choice('--snapshot', snapshotModes, flags.snapshot, 'auto'),
     },
     sink: {
       url: endpoint,
@@ -152,6 +160,8 @@ export function settle(command: CommandName, flags: Flags, env: Environment): Se
     incrementalFrom,
     incrementalTo,
     replay: flags.replay === true,
+    restart: flags.restart === true,
+    takeover: flags.takeover === true,
     timeoutMs: flags.timeout === undefined ? undefined : parseDuration(flags.timeout, '--timeout'),
     dryRun: flags.dryRun === true,
     logFormat: choice('--log-format', logFormats, flags.logFormat, 'text'),

@@ -18,7 +18,7 @@ export interface Checkpoint {
   readonly resumeAfter: Position
   /** The source's public form of `position`, for people and scripts: `{"PostgreSQL":{"sequence":42, …}}`. */
   readonly described: Json
-  /** Names of the chunks that are durable, in a `full_progress`. */
+  /** What is durable of a full sync, in a `full_progress`. Only the engine reads it. */
   readonly completed?: readonly string[]
   /** ISO 8601, UTC. */
   readonly timestamp: string
@@ -36,7 +36,10 @@ export interface CheckpointStore {
    * @throws SyncError
    */
   probe?(syncId: string): Promise<void>
-  /** Resolves when the checkpoint is durable. A failed save leaves the last one intact. */
+  /**
+   * Resolves when the checkpoint is durable. A failed save leaves the last one intact. A `full_progress` is saved
+   * while a sink's writes are open.
+   */
   save(syncId: string, checkpoint: Checkpoint): Promise<void>
   /** Ends the connections that the store opened. May be called again, and without use; what is called later opens them anew. */
   close?(): Promise<void>

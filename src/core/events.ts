@@ -32,6 +32,14 @@ export interface TableProgress {
 /** What `SyncEngine` emits. There is no `error` event: `run()` rejects. A throwing listener stops neither the run nor other listeners. */
 export interface SyncEvents {
   phase: [{ readonly phase: Phase; readonly tables: readonly Table[] }]
+  /** A full sync that was cut off goes on: so much of it is done, and changes will be replayed from `position`. */
+  resumed: [
+    {
+      readonly position: Position
+      readonly text: string
+      readonly chunks: { readonly done: number; readonly total: number }
+    },
+  ]
   table: [TableProgress]
   /** A batch became durable. */
   batch: [

@@ -20,6 +20,11 @@ export interface Sink {
   readonly limits?: Partial<BatchLimits>
   /** How many writes this sink can use at once. */
   readonly inFlight?: number
+  /**
+   * Names everything in this sink's own options that decides what it makes of a row of this table, and where. When a full
+   * sync that was cut off goes on under another name, the table is copied from the start.
+   */
+  shape?(table: Table): string
   /** Connects and checks, without changing anything that a user would see. */
   open?(context: RunContext): Promise<void>
   /**

@@ -3,6 +3,7 @@ import type { Alteration } from './alteration.js'
 import type { Key, RowBatch } from './batch.js'
 import type { Position } from './checkpoint.js'
 import type { Delta } from './delta.js'
+import type { SyncError } from './errors.js'
 import type { SyncWarning } from './events.js'
 import type { Table } from './schema.js'
 import type { Json } from './value.js'
@@ -33,7 +34,7 @@ export interface RunContext extends Abortable {
  * A source of rows and changes. One run uses one source; nothing is called concurrently except `acknowledge` and
  * the reads of a snapshot, of which the engine has up to `concurrency` open, each of another chunk.
  *
- * Order of calls: `open`, `tables`, `check`; in the full phase with checkpoints `prepare`, `openSnapshot`, reads, `position`;
+ * Order of calls: `open`, `lease`, `tables`, `check`; in the full phase with checkpoints `prepare`, `openSnapshot`, reads, `position`;
  * in the incremental phase `changes`; at the end `close`.
  */
 export interface Source {
@@ -42,6 +43,12 @@ export interface Source {
   readonly address?: string
   /** Connects and checks. */
   open?(context: RunContext): Promise<void>
+  /**
+   * Finds out whether another run of this pipeline goes on, and keeps others from beginning until it is disposed of. It says
+   * who is alive; that only one of them writes is the sink's business. Without this method a second run is not refused.
+   * @throws SyncError `E_LEASE_HELD`
+   */
+  lease?(options: LeaseOptions): Promise<AsyncDisposable>
   /** The tables that this source offers, as they are now. */
   tables(options: Abortable): Promise<readonly Table[]>
   /**
@@ -57,6 +64,11 @@ export interface Source {
   /** Reads what `describe().text` writes, and the source's other public forms. @throws SyncError `E_CONFIG` */
   parse(text: string): Position
   describe(position: Position): { readonly text: string; readonly json: Json }
+  /**
+   * Names everything in this source's own options that decides what it makes of a row of this table. When a full sync that
+   * was cut off goes on under another name, the table is copied from the start.
+   */
+  shape?(table: Table): string
   /** Negative: `a` is before `b`. Zero: the same point. */
   compare(a: Position, b: Position): number
   openSnapshot(options: SnapshotOptions): Promise<Snapshot>
@@ -78,10 +90,23 @@ export interface CheckOptions extends Abortable {
   readonly after?: Position
 }
 
+export interface LeaseOptions extends Abortable {
+  /** Take it although another run has it. */
+  readonly takeover: boolean
+  /** Called at most once, when another run turns out to have it now: with what this run must end with. */
+  lost(error: SyncError): void
+}
+
 export interface SnapshotOptions extends Abortable {
   readonly tables: readonly Table[]
   /** Whether changes are captured, so that replaying from the snapshot's position repairs what one snapshot cannot see. */
   readonly captured: boolean
+  /**
+   * A copy goes on that began at this position, and whose changes will be replayed from there. The snapshot's position
+   * should then be the same point, with whatever else it says brought up to date. Throws `E_AUDIT_HOLE`,
+   * `E_SOURCE_REWOUND` or `E_SOURCE_IDENTITY` if changes since then are no longer complete: the copy then begins again.
+   */
+  readonly since?: Position
 }
 
 export interface ReadOptions extends Abortable {
@@ -100,7 +125,10 @@ export interface ChangeOptions extends ReadOptions {
 
 /** A part of a table that is read in one go. */
 export interface Chunk {
-  /** Unique within the snapshot, stable between runs. */
+  /**
+   * Unique within the table, and stable between snapshots and runs: while it stays the same, the rows that were in it
+   * at an earlier time and have not changed since are still in it. So it changes when the table is rewritten.
+   */
   readonly id: string
   readonly table: Table
 }

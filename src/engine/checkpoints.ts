@@ -10,6 +10,8 @@ export interface Stored {
   readonly followed?: Checkpoint
   /** The store apart says that the target has rows, and the target has no checkpoint. */
   readonly missing: boolean
+  /** The progress of a full sync that was cut off, as whoever knows about the target says. */
+  readonly interrupted?: Checkpoint
 }
 
 /**
@@ -33,9 +35,9 @@ export class Checkpoints {
 
   async load(syncId: string): Promise<Stored> {
     const followed = await this.#apart?.load(syncId)
-    if (this.#target === undefined) return { checkpoint: followed, missing: false }
+    if (this.#target === undefined) return { checkpoint: followed, missing: false, interrupted: progressIn(followed) }
     const checkpoint = await this.#target.load(syncId)
-    if (checkpoint !== undefined) return { checkpoint, followed, missing: false }
+    if (checkpoint !== undefined) return { checkpoint, followed, missing: false, interrupted: progressIn(checkpoint) }
     const missing = followed !== undefined && isCopied(followed) && followed.external !== true
     return { checkpoint: followed, missing }
   }
@@ -65,6 +67,10 @@ export class Checkpoints {
 /** Whether a full sync has ended, so that changes may be applied. */
 export function isCopied({ kind }: Checkpoint): boolean {
   return kind === 'full_sync_end' || kind === 'incremental'
+}
+
+function progressIn(checkpoint: Checkpoint | undefined): Checkpoint | undefined {
+  return checkpoint?.kind === 'full_progress' ? checkpoint : undefined
 }
 
 function isStore(sink: object): sink is CheckpointStore {

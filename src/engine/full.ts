@@ -1,11 +1,24 @@
 /** The full phase: copies whole tables, between the positions t1 and t2. */
 import type { Batch } from '../core/batch.js'
-import type { Position } from '../core/checkpoint.js'
+import type { Checkpoint, Position } from '../core/checkpoint.js'
+import { SyncError } from '../core/errors.js'
 import type { Table } from '../core/schema.js'
 import type { Chunk, Snapshot } from '../core/source.js'
+import { CopiedChunks, type CutTable, shapeOf } from './copied-chunks.js'
+import { CopyProgress } from './copy-progress.js'
 import { drain } from './pipeline.js'
+import type { Retries } from './retry.js'
 import { type Run, sizeOf } from './run.js'
 import { applyTransforms } from './transform.js'
+
+export interface FullOptions {
+  readonly tables: readonly Table[]
+  readonly captured: boolean
+  /** The `full_progress` of a full sync that was cut off. */
+  readonly interrupted: Checkpoint | undefined
+  /** Whether to begin again all the same. */
+  readonly restart: boolean
+}
 
 export interface FullResult {
   /** t1: changes after it must be replayed. */
@@ -15,15 +28,18 @@ export interface FullResult {
 }
 
 /**
- * Copies the tables. With capture it goes on after a lost snapshot with a new one, since replaying from t1 repairs the
- * mixture; without, the copy must come from one snapshot, so it begins again.
+ * Copies the tables. With capture it goes on after a lost snapshot with a new one, and where an earlier run was cut off,
+ * since replaying from t1 repairs the mixture; without, the copy must come from one snapshot, so it begins again.
  */
-export async function runFull(run: Run, tables: readonly Table[], captured: boolean): Promise<FullResult> {
+export async function runFull(run: Run, options: FullOptions): Promise<FullResult> {
   const { source, sink } = run.settings
+  const { tables, captured, interrupted, restart } = options
   await run.retrying(async () => sink.prepare?.(tables, { phase: 'full', signal: run.signal }))
   if (captured) await run.retrying(async () => source.prepare?.(tables, { signal: run.signal }))
+  // What is written from now on is no part of what the earlier run had begun.
+  else if (interrupted !== undefined) await run.retrying(() => run.forgetProgress(interrupted))
   run.emit('phase', { phase: 'full', tables })
-  const copy = new Copy(run, captured)
+  const copy = new Copy(run, captured, captured && !restart ? interrupted : undefined)
   const start = await copy.tables(tables)
   if (!captured) return { start, end: undefined }
   const end = await run.retrying(() => source.position({ signal: run.signal }))
@@ -34,13 +50,19 @@ export async function runFull(run: Run, tables: readonly Table[], captured: bool
 class Copy {
   readonly #run: Run
   readonly #captured: boolean
-  /** Ids of chunks that are durable, and of the tables whose old rows are gone. */
-  readonly #done = new Set<string>()
+  readonly #copied: CopiedChunks
+  readonly #progress: CopyProgress
   #start: Position | undefined
+  /** Another run has begun the copy. */
+  #resumes: boolean
 
-  constructor(run: Run, captured: boolean) {
+  constructor(run: Run, captured: boolean, interrupted: Checkpoint | undefined) {
     this.#run = run
     this.#captured = captured
+    this.#copied = new CopiedChunks(interrupted?.completed)
+    this.#progress = new CopyProgress(run, this.#copied)
+    this.#start = interrupted?.resumeAfter
+    this.#resumes = interrupted !== undefined
   }
 
   async tables(tables: readonly Table[]): Promise<Position> {
@@ -50,15 +72,25 @@ class Copy {
         // Without capture a failure undoes what was done before it, so that is no progress.
         return await this.#attempt(tables, () => this.#captured && retries.reset())
       } catch (error) {
-        await retries.after(error)
-        if (!this.#captured) this.#forget()
+        await this.#recover(error, retries)
       }
     }
   }
 
+  /** Waits until it is time to try again, or gives up. Then what is done is saved for another run, if that can be. */
+  async #recover(error: unknown, retries: Retries): Promise<void> {
+    try {
+      await retries.after(error)
+    } catch (final) {
+      const exhausted = final instanceof SyncError && final.code === 'E_RETRY_EXHAUSTED'
+      if (!exhausted) await this.#progress.save().catch(() => undefined)
+      throw final
+    }
+    if (!this.#captured) this.#forget()
+  }
+
   async #attempt(tables: readonly Table[], progressed: () => void): Promise<Position> {
-    const { signal, settings } = this.#run
-    const snapshot = await settings.source.openSnapshot({ tables, captured: this.#captured, signal })
+    const snapshot = await this.#open(tables)
     let start: Position
     try {
       start = await this.#copy(snapshot, tables, progressed)
@@ -71,31 +103,76 @@ class Copy {
     return start
   }
 
-  async #copy(snapshot: Snapshot, tables: readonly Table[], progressed: () => void): Promise<Position> {
-    const { position } = snapshot
-    if (this.#start === undefined) {
-      if (this.#captured) await this.#run.save('full_sync_start', position, position)
-      this.#start = position
+  async #open(tables: readonly Table[]): Promise<Snapshot> {
+    const { signal, settings, emit } = this.#run
+    const options = { tables, captured: this.#captured, signal }
+    if (this.#start === undefined || !this.#captured) return settings.source.openSnapshot(options)
+    try {
+      return await settings.source.openSnapshot({ ...options, since: this.#start })
+    } catch (error) {
+      if (!(error instanceof SyncError && isOutdated(error))) throw error
+      const message = `The full sync cannot go on where it was, so it begins again: ${error.message}`
+      emit('warning', { code: 'full_sync_restarted', message })
+      this.#forget()
+      return settings.source.openSnapshot(options)
     }
+  }
+
+  async #copy(snapshot: Snapshot, tables: readonly Table[], progressed: () => void): Promise<Position> {
+    const cuts: CutTable[] = []
+    for (const table of biggestFirst(tables)) {
+      const chunks = await snapshot.chunks(table, { signal: this.#run.signal })
+      cuts.push({ table, chunks, shape: shapeOf(table, this.#run.settings) })
+    }
+    const start = await this.#begin(snapshot, cuts)
     const copies: TableCopy[] = []
-    for (const table of biggestFirst(tables)) copies.push(await this.#begin(snapshot, table))
+    for (const cut of cuts) copies.push(await this.#replace(snapshot, cut))
     await this.#readAll(snapshot, copies, progressed)
-    return this.#start
+    this.#progress.end()
+    return start
+  }
+
+  /** Makes durable, before anything is written, where changes will be replayed from and what is believed to be copied. */
+  async #begin({ position }: Snapshot, cuts: readonly CutTable[]): Promise<Position> {
+    const { source } = this.#run.settings
+    const before = this.#start
+    const start = before !== undefined && source.compare(before, position) !== 0 ? before : position
+    if (this.#captured) {
+      if (before === undefined) await this.#run.save('full_sync_start', start, start)
+      else await this.#goOn(start, cuts)
+      this.#progress.begin(start)
+    }
+    this.#start = start
+    return start
+  }
+
+  async #goOn(start: Position, cuts: readonly CutTable[]): Promise<void> {
+    const { emit, settings } = this.#run
+    for (const { label } of this.#copied.keep(cuts)) {
+      const message = `${label} is copied from the start again: it has changed since, or what is made of its rows has`
+      emit('warning', { code: 'table_restarted', table: label, message })
+    }
+    await this.#run.saveProgress(start, this.#copied.entries)
+    if (!this.#resumes) return
+    this.#resumes = false
+    const chunks = cuts.flatMap((cut) => cut.chunks.map((chunk) => this.#copied.has(cut, chunk)))
+    const { text } = settings.source.describe(start)
+    emit('resumed', { position: start, text, chunks: { done: chunks.filter(Boolean).length, total: chunks.length } })
   }
 
   /** Barriers come alone (I6), so all of them come first. Also a table without rows replaces what the target has. */
-  async #begin(snapshot: Snapshot, table: Table): Promise<TableCopy> {
-    const { signal } = this.#run
-    const chunks = await snapshot.chunks(table, { signal })
-    const replaced = `replaced ${table.label}`
-    if (!this.#done.has(replaced)) {
-      const batch = replaceOrTruncate(snapshot, table, signal)
+  async #replace(snapshot: Snapshot, cut: CutTable): Promise<TableCopy> {
+    const { table, chunks } = cut
+    if (!this.#copied.isReplaced(cut)) {
+      const batch = replaceOrTruncate(snapshot, table, this.#run.signal)
       await this.#run.write(batch)
-      this.#done.add(replaced)
+      this.#copied.addReplaced(cut)
       this.#run.written('full', sizeOf(batch))
+      await this.#progress.advanced()
     }
-    const copy = { table, chunks, left: new Set(chunks.filter(({ id }) => !this.#done.has(id)).map(({ id }) => id)) }
-    if (copy.left.size === 0) this.#progress(copy)
+    const left = new Set(chunks.filter((chunk) => !this.#copied.has(cut, chunk)))
+    const copy = { ...cut, left }
+    if (left.size === 0) this.#tell(copy)
     return copy
   }
 
@@ -110,13 +187,14 @@ class Copy {
       try {
         for (const { copy, chunk } of queue) {
           abort.throwIfAborted()
-          if (!copy.left.has(chunk.id)) continue
-          this.#progress(copy)
+          if (!copy.left.has(chunk)) continue
+          this.#tell(copy)
           await this.#rows(snapshot.read(chunk, { limits: settings.limits, signal: abort }), abort)
-          copy.left.delete(chunk.id)
-          this.#done.add(chunk.id)
+          copy.left.delete(chunk)
+          this.#copied.add(copy, chunk)
           progressed()
-          this.#progress(copy)
+          this.#tell(copy)
+          await this.#progress.advanced()
         }
       } catch (error) {
         failure ??= { error }
@@ -138,7 +216,7 @@ class Copy {
     })
   }
 
-  #progress({ table, chunks, left }: TableCopy): void {
+  #tell({ table, chunks, left }: TableCopy): void {
     const { rows } = this.#run.tableResult(table.label)
     this.#run.emit('table', {
       phase: 'full',
@@ -151,18 +229,22 @@ class Copy {
   }
 
   #forget(): void {
-    this.#done.clear()
+    this.#copied.clear()
     this.#start = undefined
+    this.#resumes = false
     this.#run.tables.clear()
   }
 }
 
 /** One table on its way. */
-interface TableCopy {
-  readonly table: Table
-  readonly chunks: readonly Chunk[]
-  /** The chunks that are not yet durable, by id. */
-  readonly left: Set<string>
+interface TableCopy extends CutTable {
+  /** The chunks that are not yet durable. */
+  readonly left: Set<Chunk>
+}
+
+/** What a full sync repairs by beginning again. */
+function isOutdated({ code }: SyncError): boolean {
+  return code === 'E_AUDIT_HOLE' || code === 'E_SOURCE_REWOUND' || code === 'E_SOURCE_IDENTITY'
 }
 
 /** So that no large table is left over when all others are done. */

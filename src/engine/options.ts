@@ -29,6 +29,11 @@ export interface SyncEngineOptions {
   readonly concurrency?: number
   /** Upper bounds of one batch. @defaultValue what the sink prefers, else 1,000 rows and 1 MiB */
   readonly limits?: Partial<BatchLimits>
+  /**
+   * How often at most the progress of a full sync is saved, in milliseconds: so much work, and the chunks that are not
+   * finished, is done again after a crash. @defaultValue 1,000
+   */
+  readonly progressIntervalMs?: number
   /** When to give up on errors that pass by themselves. @defaultValue 10 tries, from 200 ms to 30 s apart */
   readonly retry?: Partial<RetryPolicy>
   /** Reshape rows on their way, in this order. They cost the fast path: rows become objects. @defaultValue none */
@@ -43,6 +48,7 @@ export interface EngineSettings {
   readonly inFlight: number
   readonly concurrency: number
   readonly limits: BatchLimits
+  readonly progressIntervalMs: number
   readonly retry: RetryPolicy
   readonly transforms: readonly Transform[]
 }
@@ -51,6 +57,7 @@ const defaults = {
   id: 'default',
   inFlight: 2,
   limits: { rowsMax: 1_000, bytesMax: 1_048_576 },
+  progressIntervalMs: 1_000,
   retry: { attemptsMax: 10, delayMs: 200, delayMsMax: 30_000 },
   transforms: [],
 } as const satisfies Partial<EngineSettings>
@@ -71,6 +78,7 @@ export function settle(options: SyncEngineOptions): EngineSettings {
     inFlight: options.inFlight ?? sink.inFlight ?? defaults.inFlight,
     concurrency: options.concurrency ?? Math.max(1, Math.min(concurrencyMax, availableParallelism() >> 1)),
     limits: { ...defaults.limits, ...sink.limits, ...options.limits },
+    progressIntervalMs: options.progressIntervalMs ?? defaults.progressIntervalMs,
     retry: { ...defaults.retry, ...options.retry },
     transforms: options.transforms ?? defaults.transforms,
   }
@@ -85,6 +93,7 @@ export function settle(options: SyncEngineOptions): EngineSettings {
   wholeNumber('limits.bytesMax', settings.limits.bytesMax)
   wholeNumber('limits.rowBytesMax', settings.limits.rowBytesMax ?? 1)
   wholeNumber('retry.attemptsMax', settings.retry.attemptsMax)
+  delay('progressIntervalMs', settings.progressIntervalMs)
   delay('retry.delayMs', settings.retry.delayMs)
   delay('retry.delayMsMax', settings.retry.delayMsMax)
   return settings

@@ -92,6 +92,20 @@ export class Run {
     await this.#durable(kind, position, resumeAfter, lagMs)
   }
 
+  /** Saves what is durable of a full sync whose changes will be replayed from `start`. */
+  async saveProgress(start: Position, completed: readonly string[]): Promise<void> {
+    const { checkpoints, id } = this.settings
+    const checkpoint = { ...this.checkpoint('full_progress', start, start), completed }
+    await this.retrying(() => checkpoints.save(id, checkpoint))
+    await this.#durable('full_progress', start, start)
+  }
+
+  /** A full sync that was cut off is not gone on with: only that it began is kept. */
+  forgetProgress({ position, resumeAfter }: Checkpoint): Promise<void> {
+    const { checkpoints, id } = this.settings
+    return checkpoints.save(id, this.checkpoint('full_sync_start', position, resumeAfter))
+  }
+
   /** The same for a checkpoint that the sink has committed. */
   async committed(kind: CheckpointKind, position: Position, resumeAfter: Position, lagMs?: number): Promise<void> {
     const { checkpoints, id } = this.settings

@@ -26,6 +26,16 @@ export interface RunOptions {
   readonly from?: string
   /** Starts at `from` exactly, whatever is stored. Needs `from`. @defaultValue false */
   readonly replay?: boolean
+  /**
+   * Begins with the full phase, and that from the start: neither a finished copy counts nor one that was cut off, which
+   * would be gone on with otherwise. @defaultValue false
+   */
+  readonly restart?: boolean
+  /**
+   * Begins although the same pipeline runs elsewhere. That run ends with `E_LEASE_LOST` and changes nothing any more.
+   * @defaultValue false
+   */
+  readonly takeover?: boolean
   /** Ends the incremental phase at the first drained delta at or past this position. */
   readonly until?: string
   /** Stops the run: `run()` then resolves with `aborted` after open writes have settled. */
@@ -50,6 +60,8 @@ export interface Plan {
   readonly tables: readonly Table[]
   /** Where the incremental phase would start, in the source's public form. Undefined: after the full phase. */
   readonly from: string | undefined
+  /** Whether the full phase would go on with one that was cut off. */
+  readonly resumes: boolean
 }
 
 /**
@@ -91,9 +103,10 @@ export class SyncEngine extends IsolatingEmitter {
     })
     try {
       return await this.#opened(options, async () => {
-        const { phases, from, captured, tables } = await this.#checked(run, options)
+        const { phases, from, captured, interrupted, tables } = await this.#checked(run, options)
         let after = from
-        if (phases.includes('full')) after = (await runFull(run, tables, captured)).start
+        const { restart = false } = options
+        if (phases.includes('full')) after = (await runFull(run, { tables, captured, interrupted, restart })).start
         if (phases.includes('incremental') && after !== undefined) {
           phase = 'incremental'
           const until = options.until === undefined ? undefined : this.#settings.source.parse(options.until)
@@ -112,8 +125,15 @@ export class SyncEngine extends IsolatingEmitter {
   plan(options: RunOptions = {}): Promise<Plan> {
     const run = this.#run(options)
     return this.#opened(options, async () => {
-      const { phases, from, tables } = await this.#checked(run, options)
-      return { phases, tables, from: from === undefined ? undefined : this.#settings.source.describe(from).text }
+      const { phases, from, tables, captured, interrupted } = await this.#checked(run, options)
+      const { restart = false } = options
+      const resumes = phases.includes('full') && captured && !restart && interrupted !== undefined
+      return {
+        phases,
+        tables,
+        from: from === undefined ? undefined : this.#settings.source.describe(from).text,
+        resumes,
+      }
     })
   }
 
@@ -175,12 +195,13 @@ export class SyncEngine extends IsolatingEmitter {
     await checkpoints.probe(id)
     const { phases, from } = this.#phases(options, stored)
     const captured = checkpoints.chosen || phases.includes('incremental')
-    return { phases, phase: phases[0], from, captured }
+    return { phases, phase: phases[0], from, captured, interrupted: stored.interrupted }
   }
 
   #phases(options: RunOptions, { checkpoint: stored, followed, missing }: Stored): Pick<Start, 'phases' | 'from'> {
     const { source, id } = this.#settings
     if (options.phase === 'full') return { phases: ['full'], from: undefined }
+    if (options.restart) return { phases: ['full', 'incremental'], from: undefined }
     const floor = options.from === undefined ? undefined : source.parse(options.from)
     if (floor !== undefined && options.replay) return { phases: ['incremental'], from: floor }
     if (missing) throw stateMissing(id)
@@ -227,7 +248,12 @@ export class SyncEngine extends IsolatingEmitter {
 }
 
 /** An option that would change nothing is a mistake of the caller's. @throws SyncError `E_CONFIG` */
-function refuseUnused({ phase, from, until, replay = false, follow = false }: RunOptions): void {
+function refuseUnused(options: RunOptions): void {
+  const { phase, from, until, replay = false, follow = false, restart = false } = options
+  if (restart && (phase === 'incremental' || from !== undefined)) {
+    const what = phase === 'incremental' ? 'in a run of the incremental phase alone' : 'together with `from`'
+    throw new SyncError('E_CONFIG', `\`restart\` means nothing ${what}`, { hint: 'Leave one of the two out.' })
+  }
   if (replay && from === undefined) {
     throw new SyncError('E_CONFIG', '`replay` means nothing without a position', { hint: 'Say where with `from`.' })
   }
@@ -248,6 +274,8 @@ interface Start {
   readonly from: Position | undefined
   /** Whether changes are, or will be, captured. */
   readonly captured: boolean
+  /** The full sync that was cut off. */
+  readonly interrupted: Checkpoint | undefined
 }
 
 function stateMissing(id: string): SyncError {

@@ -11,6 +11,7 @@ import type { Fault } from './faults.js'
  */
 export type FaultyOperation =
   | 'open'
+  | 'lease'
   | 'prepare'
   | 'write'
   | 'alter'
@@ -95,6 +96,7 @@ function faultySink(sink: Sink, around: Around): Sink {
     address,
     limits,
     inFlight,
+    shape: sink.shape && ((table) => sink.shape?.(table) ?? ''),
     open: (context) => around('open', async () => sink.open?.(context)),
     check: (tables, options) => around('check', async () => sink.check?.(tables, options)),
     prepare: (tables, options) => around('prepare', async () => sink.prepare?.(tables, options)),
@@ -119,6 +121,8 @@ function faultySource(source: Source, around: Around): Source {
     parse: (text) => source.parse(text),
     describe: (position) => source.describe(position),
     compare: (a, b) => source.compare(a, b),
+    shape: source.shape && ((table) => source.shape?.(table) ?? ''),
+    lease: source.lease && ((options) => around('lease', async () => (await source.lease?.(options)) ?? noLease)),
     openSnapshot: (options) =>
       around('openSnapshot', async () => faultySnapshot(await source.openSnapshot(options), around)),
     changes: (options) => faultyDeltas(source.changes(options), around),
@@ -126,6 +130,8 @@ function faultySource(source: Source, around: Around): Source {
     close: async () => source.close?.(),
   }
 }
+
+const noLease: AsyncDisposable = { [Symbol.asyncDispose]: async () => undefined }
 
 function faultySnapshot(snapshot: Snapshot, around: Around): Snapshot {
   const { position, absent } = snapshot

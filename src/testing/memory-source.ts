@@ -155,10 +155,11 @@ export class MemorySource implements Source {
   async openSnapshot(options: SnapshotOptions): Promise<Snapshot> {
     this.#assertUsable(options)
     const { chunks, absent } = this.#options
+    if (options.since !== undefined) this.#assertRemembered(sequenceOf(options.since))
     const read = options.captured
       ? this.#tables
       : new Map([...this.#tables].map(([label, rows]) => [label, rows.copy()]))
-    return new MemorySnapshot(positionAt(this.#history.length), read, { chunks, absent })
+    return new MemorySnapshot(options.since ?? positionAt(this.#history.length), read, { chunks, absent })
   }
 
   async *changes(options: ChangeOptions): AsyncGenerator<Delta> {

@@ -62,9 +62,10 @@ export async function openLanes({ config, plan }: Pieces): Promise<readonly Lane
   const encoding = await findEncoding(first.connection, {})
   await defineState(first.connection, {})
   await defineTargets(first.connection, [plan], {})
+  const token = await first.claim(lanes.length, { leases: ['', 'bench'], lease: 'bench' }, {})
   for (const lane of lanes) {
     lane.encoding = encoding
-    await lane.claim(lanes.length, {})
+    lane.take(token)
   }
   return lanes
 }

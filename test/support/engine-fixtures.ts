@@ -41,7 +41,7 @@ export function recording(log: FaultyOperation[]) {
 /** Everything that the engine says, in order. */
 export function events(engine: SyncEngine): [keyof SyncEvents, unknown][] {
   const log: [keyof SyncEvents, unknown][] = []
-  const names = ['phase', 'table', 'batch', 'checkpoint', 'caughtUp', 'retry', 'warning'] as const
+  const names = ['phase', 'table', 'batch', 'checkpoint', 'resumed', 'caughtUp', 'retry', 'warning'] as const
   for (const name of names) engine.on(name, (payload: unknown) => log.push([name, payload]))
   return log
 }

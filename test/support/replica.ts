@@ -2,6 +2,7 @@
 import { MemoryCheckpointStore } from '../../src/checkpoints/memory.js'
 import type { CheckpointStore } from '../../src/core/checkpoint.js'
 import type { SyncWarning } from '../../src/core/events.js'
+import type { SyncEngineOptions } from '../../src/engine/options.js'
 import { type RunOptions, type RunResult, SyncEngine } from '../../src/engine/sync-engine.js'
 import { PostgresTriggerSource, type PostgresTriggerSourceOptions } from '../../src/sources/postgres/trigger-source.js'
 import { MemorySink } from '../../src/testing/index.js'
@@ -18,9 +19,9 @@ export class Replica {
     this.#options = options
   }
 
-  engine(): SyncEngine {
+  engine(options: Partial<SyncEngineOptions> = {}): SyncEngine {
     const source = new PostgresTriggerSource(this.#options)
-    const engine = new SyncEngine({ source, sink: this.sink, checkpoints: this.store, id: pipelineId })
+    const engine = new SyncEngine({ source, sink: this.sink, checkpoints: this.store, id: pipelineId, ...options })
     engine.on('warning', (warning) => this.warnings.push(warning))
     return engine
   }

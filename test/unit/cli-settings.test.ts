@@ -16,7 +16,7 @@ describe('settings', () => {
   it('have the defaults of the manual', () => {
     expect(settle('full', flags, {})).toEqual({
       command: 'full',
-      source: { url: sourceUri, keyless: 'refuse' },
+      source: { url: sourceUri, keyless: 'refuse', snapshot: 'auto' },
       sink: {
         url: 'http://localhost:8000',
         namespace: 'production',
@@ -31,6 +31,8 @@ describe('settings', () => {
       incrementalFrom: undefined,
       incrementalTo: undefined,
       replay: false,
+      restart: false,
+      takeover: false,
       timeoutMs: undefined,
       dryRun: false,
       logFormat: 'text',

@@ -87,6 +87,7 @@ class Life {
       checkpoints,
       inFlight: 2,
       limits: { rowsMax: 2 },
+      progressIntervalMs: 0,
     }
     const engine = new SyncEngine(options)
     engine.on('batch', () => this.change())

@@ -99,10 +99,10 @@ describe('where to start and to end', () => {
     const sink = new MemorySink()
     const options = { source: faulty(source, recording(log)), sink, checkpoints: new MemoryCheckpointStore() }
     const engine = new SyncEngine(options)
-    expect(await engine.plan()).toEqual({ phases: ['full', 'incremental'], tables, from: undefined })
+    expect(await engine.plan()).toEqual({ phases: ['full', 'incremental'], tables, from: undefined, resumes: false })
     expect(log).toEqual(['open', 'tables', 'check'])
     await engine.run()
-    expect(await engine.plan()).toEqual({ phases: ['incremental'], tables, from: 'memory:2' })
+    expect(await engine.plan()).toEqual({ phases: ['incremental'], tables, from: 'memory:2', resumes: false })
     expect([source.opened, sink.opened]).toEqual([false, false])
   })
 })
@@ -148,7 +148,7 @@ describe('checkpoints', () => {
     const broken = faulty(sink, { write: [undefined, new Reject(fatal)] })
     const engine = new SyncEngine({ source, sink: broken, checkpoints: watched, retry })
     await expect(engine.run({ phase: 'full' })).rejects.toBe(fatal)
-    expect(saved).toEqual(['full_sync_start'])
+    expect(saved).toEqual(['full_sync_start', 'full_progress'])
   })
 })
 

@@ -235,13 +235,13 @@ describe('a second run', () => {
     expectEqual(sink, source)
   })
 
-  it('copies again when the first copy did not finish', async () => {
+  it('begins again with the full phase when the first copy did not finish', async () => {
     const source = filled()
     const sink = new MemorySink()
     const checkpoints = new MemoryCheckpointStore()
     const broken = faulty(sink, { write: [undefined, undefined, new Reject(fatal)] })
     await expect(new SyncEngine({ source, sink: broken, checkpoints }).run()).rejects.toBe(fatal)
-    expect(await checkpoints.load('default')).toMatchObject({ kind: 'full_sync_start' })
+    expect(await checkpoints.load('default')).toMatchObject({ kind: 'full_progress' })
     const engine = new SyncEngine({ source, sink, checkpoints })
     const log = events(engine)
     await engine.run()

@@ -25,10 +25,15 @@ export class BatchWriter {
     this.#warn = warn
   }
 
-  /** Begins a phase. @param roundTripMs What a transaction without rows takes. */
-  begin(roundTripMs: number): void {
+  /**
+   * Begins a phase.
+   * @param roundTripMs What a transaction without rows takes.
+   * @param replaced Targets that may have been replaced before, by a full sync that is gone on with.
+   */
+  begin(roundTripMs: number, replaced: readonly string[]): void {
     this.#byteTarget.begin(roundTripMs)
     this.#replaced.clear()
+    for (const target of replaced) this.#replaced.add(target)
   }
 
   /** Whether rows of this table must be stored even where they seem to be there. */

@@ -2,6 +2,7 @@
 import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
 import type { Table } from '../../core/schema.js'
+import type { ExistingRecords } from './ownership.js'
 import { stateTable } from './statements.js'
 import { planTable, type TablePlan } from './table-plan.js'
 import type { ValueChoices } from './value-choices.js'
@@ -45,6 +46,12 @@ export class Catalog {
       }
       return plan
     })
+  }
+
+  /** Names what becomes of a row, and where it goes. */
+  shape(table: Table, existing: ExistingRecords): string {
+    const forms = [...table.columns, ...table.key].map((column) => this.#choices.forms(table, column))
+    return JSON.stringify([this.#targetOf(table), existing, this.#choices.general, forms])
   }
 
   /** The plan of a table, made anew when the source describes it anew. */

@@ -8,7 +8,7 @@ import { findEncoding } from './encoding.js'
 import { toSyncError } from './errors.js'
 import type { SinkConfig } from './options.js'
 import { type Holding, Ownership } from './ownership.js'
-import { readCheckpoint } from './progress.js'
+import { checkpointIn, readPipelineState } from './progress.js'
 import { ask } from './query.js'
 import { isThere } from './rehearsal.js'
 import type { ValueForms } from './types.js'
@@ -64,8 +64,8 @@ export class Inspection implements AsyncDisposable {
     return this.#config.choices.forms(table, column)
   }
 
-  checkpoint(): Promise<Checkpoint | undefined> {
-    return readCheckpoint(this.#connection, this.#pipeline, this.#options)
+  async checkpoint(): Promise<Checkpoint | undefined> {
+    return checkpointIn(await readPipelineState(this.#connection, this.#pipeline, this.#options), this.#pipeline)
   }
 
   /** The target tables that the pipeline writes to. */

@@ -1,6 +1,7 @@
 /** Hands out lanes, each to one write at a time. */
 import type { Abortable } from '../../core/source.js'
 import type { Lane } from './lane.js'
+import type { Lease } from './lease.js'
 
 export class LanePool {
   readonly lanes: readonly Lane[]
@@ -28,6 +29,16 @@ export class LanePool {
   /** The same on the first lane, whose state record says how far the pipeline is. */
   useFirst(options: Abortable, write: (lane: Lane) => Promise<void>): Promise<void> {
     return this.#use(options, write, this.first)
+  }
+
+  /** Makes these lanes the only writers of the pipeline, or checks that they still are. */
+  async claim(lease: Lease, options: Abortable): Promise<void> {
+    if (lease.claimed) {
+      for (const lane of this.lanes) await lane.check(options)
+      return
+    }
+    const token = await lease.claim((claimed) => this.first.claim(this.lanes.length, claimed, options))
+    for (const lane of this.lanes) lane.take(token)
   }
 
   async close(): Promise<void> {

@@ -6,22 +6,15 @@ import type { Abortable } from '../../core/source.js'
 import type { CborWriter } from './cbor-writer.js'
 import type { Connection } from './connection.js'
 import { cborBinding, type Encoding } from './encoding.js'
-import {
-  isConflict,
-  isExistingRecord,
-  isMissingTable,
-  isUnselected,
-  notApplied,
-  thrownText,
-  toSyncError,
-} from './errors.js'
+import { isConflict, isExistingRecord, notApplied, toSyncError } from './errors.js'
+import { fenceError } from './fence-error.js'
+import type { ClaimedLease } from './lease.js'
 import { type Progress, progressBindings, wroteLast } from './progress.js'
 import { type Answer, ask, askValue } from './query.js'
 import { pause } from './settle.js'
 import {
   claimTransaction,
   type FieldChanges,
-  fencedText,
   readState,
   stateTable,
   type WriteKind,
@@ -99,18 +92,31 @@ export class Lane {
     this.#known = []
   }
 
-  /** Makes this lane the only writer of its state record, or checks that it still is. */
-  async claim(laneCount: number, options: Abortable): Promise<void> {
-    if (this.#known.length > 0) {
-      await this.#run({ steps: [] }, options)
-      return
-    }
-    const others = new RecordIdRange(
+  /**
+   * Takes the state records of all lanes of the pipeline for this run.
+   * @returns the token that they hold from now on
+   */
+  async claim(laneCount: number, { leases, lease }: ClaimedLease, options: Abortable): Promise<string> {
+    this.#known = []
+    const all = new RecordIdRange(
       stateTable,
-      new BoundIncluded([this.#pipeline, laneCount]),
+      new BoundIncluded([this.#pipeline, 0]),
       new BoundExcluded([this.#pipeline, laneMax]),
     )
-    await this.#transact(claimTransaction, { others }, options)
+    const lanes = Array.from({ length: laneCount }, (_, index) => new RecordId(stateTable, [this.#pipeline, index]))
+    await this.#transact(claimTransaction, { all, lanes, first: lanes[0], leases, lease }, options)
+    const [token = ''] = this.#known
+    return token
+  }
+
+  /** This lane's state record holds this token. */
+  take(token: string): void {
+    this.#known = [token]
+  }
+
+  /** Finds out whether this lane is still the only writer of its state record. */
+  async check(options: Abortable): Promise<void> {
+    await this.#run({ steps: [] }, options)
   }
 
   /** After an unknown outcome: from here on the transaction in question cannot take effect any more. */
@@ -206,17 +212,6 @@ export class Lane {
   }
 
   #explain(failure: unknown, table?: string): SyncError {
-    const thrown = thrownText(failure)
-    if (thrown?.startsWith(fencedText) === true && !thrown.endsWith('missing')) {
-      return new SyncError('E_LEASE_LOST', `Another run took over the pipeline ${this.#pipeline}`, { cause: failure })
-    }
-    const gone = isMissingTable(failure, stateTable) || isUnselected(failure)
-    if (thrown?.startsWith(fencedText) === true || gone) {
-      return new SyncError('E_STATE_MISSING', `The state of the pipeline ${this.#pipeline} is gone from SurrealDB`, {
-        hint: 'If the database was emptied or replaced, run a full sync again.',
-        cause: failure,
-      })
-    }
-    return toSyncError(failure, { table })
+    return fenceError(failure, this.#pipeline) ?? toSyncError(failure, { table })
   }
 }

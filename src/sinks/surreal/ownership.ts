@@ -4,7 +4,8 @@ import { SyncError } from '../../core/errors.js'
 import type { Abortable } from '../../core/source.js'
 import type { Connection } from './connection.js'
 import { isMissingTable, notApplied, toSyncError } from './errors.js'
-import { ask, askValue } from './query.js'
+import { fenceError } from './fence-error.js'
+import { ask } from './query.js'
 import { firstId, readState, stateTable, writePipeline } from './statements.js'
 import type { TablePlan } from './table-plan.js'
 
@@ -78,12 +79,18 @@ export class Ownership {
     }
   }
 
-  /** Writes down what is owned, before the first row. @throws SyncError `E_WRITE_NOT_APPLIED` */
-  async save(options: Abortable): Promise<void> {
+  /**
+   * Writes down what is owned, before the first row.
+   * @throws SyncError `E_WRITE_NOT_APPLIED`, `E_LEASE_LOST`
+   */
+  async save(lease: string, options: Abortable): Promise<void> {
     const tables = [...this.#holdings].map(([name, holding]) => ({ name, holding }))
-    const bindings = { record: this.#record(), pipeline: this.#pipeline, tables }
-    const answer = await askValue(this.#connection, writePipeline, bindings, options)
-    if (!Array.isArray(answer) || answer[0] !== this.#pipeline) throw notApplied(undefined)
+    const first = new RecordId(stateTable, [this.#pipeline, 0])
+    const bindings = { record: this.#record(), pipeline: this.#pipeline, tables, first, lease }
+    const { results, failure } = await this.#connection.call((db) => ask(db, writePipeline, bindings), options)
+    if (failure !== undefined) throw fenceError(failure, this.#pipeline) ?? toSyncError(failure)
+    const written = results.some((result) => Array.isArray(result) && result[0] === this.#pipeline)
+    if (!written) throw notApplied(undefined)
   }
 
   #record(): RecordId {

@@ -32,20 +32,28 @@ export function wroteLast({ wrote }: Progress, state: unknown): boolean {
   return field(state, 'wrote') === wrote
 }
 
-/**
- * Reads the checkpoint of a pipeline. Undefined also where there is no database yet.
- * @throws SyncError `E_CHECKPOINT_CORRUPT`
- */
-export async function readCheckpoint(
+/** The first lane's state record of a pipeline. Undefined also where there is no database yet. */
+export async function readPipelineState(
   connection: Connection,
   pipeline: string,
   options: Abortable,
-): Promise<Checkpoint | undefined> {
+): Promise<unknown> {
   const bindings = { record: new RecordId(stateTable, [pipeline, 0]) }
   const { results, failure } = await connection.call((db) => ask(db, readState, bindings), options)
   if (isUnselected(failure) || isMissingTable(failure, stateTable)) return undefined
   if (failure !== undefined) throw toSyncError(failure)
-  const stored = field(results.at(-1), 'checkpoint')
+  return results.at(-1)
+}
+
+/** The lease of the run that began last. Empty: there was none. */
+export function leaseIn(state: unknown): string {
+  const lease = field(state, 'lease')
+  return typeof lease === 'string' ? lease : ''
+}
+
+/** The checkpoint in that record. @throws SyncError `E_CHECKPOINT_CORRUPT` */
+export function checkpointIn(state: unknown, pipeline: string): Checkpoint | undefined {
+  const stored = field(state, 'checkpoint')
   if (stored === undefined || stored === null) return undefined
   const checkpoint = checkpointOf(stored)
   if (checkpoint !== undefined) return checkpoint

@@ -93,10 +93,19 @@ UPSERT $state SET ${stateChanges[state]} RETURN VALUE token;
 COMMIT;`
 }
 
-/** Takes a lane's state record, whoever had it, and the records of lanes beyond the ones in use. */
+const notLeased = (condition: string) => `LET $found = (SELECT VALUE lease FROM ONLY $first) ?? '';
+IF ${condition} { THROW '${fencedText}foreign' };`
+
+/**
+ * Takes the state records of all lanes at once, those beyond the ones in use included: from here on nobody else writes.
+ * It does nothing if another run has begun since the lease was read, so a process that was frozen before it got here does
+ * not come back over the one that took its place. The first lane's record keeps the lease.
+ */
 export const claimTransaction = `BEGIN;
-UPDATE $others SET token = $next RETURN NONE;
-UPSERT $state SET ${signature} RETURN VALUE token;
+${notLeased('$found NOT IN $leases')}
+UPDATE $all SET token = $next RETURN NONE;
+FOR $lane IN $lanes { UPSERT $lane SET ${signature} RETURN NONE };
+UPSERT $first SET lease = $lease, ${signature} RETURN VALUE token;
 COMMIT;`
 
 /** `THROW`n at the end of a rehearsal, so that nothing of it happens, with what was found out. */
@@ -118,8 +127,10 @@ COMMIT;`
 
 /** A state record: of a lane, or the pipeline's own, which says what target tables it owns. */
 export const readState = 'SELECT * FROM ONLY $record;'
-export const writePipeline = `UPSERT $record CONTENT { pipeline: $pipeline, tables: $tables, written_at: time::now() }
-RETURN VALUE pipeline;`
+export const writePipeline = `BEGIN;
+${notLeased('$found != $lease')}
+UPSERT $record CONTENT { pipeline: $pipeline, tables: $tables, written_at: time::now() } RETURN VALUE pipeline;
+COMMIT;`
 
 export const firstId = 'SELECT VALUE id FROM $table LIMIT 1;'
 

@@ -21,9 +21,10 @@ import { FallbackReporter } from './fallback-reporter.js'
 import { Inspection } from './inspection.js'
 import { Lane } from './lane.js'
 import { LanePool } from './lane-pool.js'
+import { Lease } from './lease.js'
 import { type SinkConfig, type SurrealSinkOptions, sinkConfig } from './options.js'
 import { Ownership } from './ownership.js'
-import { readCheckpoint } from './progress.js'
+import { checkpointIn, leaseIn, readPipelineState } from './progress.js'
 import { isThere, rehearse } from './rehearsal.js'
 import type { TablePlan } from './table-plan.js'
 
@@ -33,6 +34,9 @@ export type {
   SurrealSinkOptions,
   SurrealSinkSettings,
 } from './options.js'
+
+/** How long a last checkpoint may take when the run is being stopped. */
+const stopMsMax = 5_000
 
 /**
  * A sink for SurrealDB 2.1 to 3.x, on a server or embedded in this process.
@@ -58,6 +62,7 @@ export class SurrealSink implements Sink, CheckpointStore {
   #signal: AbortSignal | undefined
   #catalog: Catalog
   #ownership: Ownership | undefined
+  #lease = new Lease()
   #choicesChecked = false
 
   /** @throws SyncError `E_CONFIG` */
@@ -88,6 +93,10 @@ export class SurrealSink implements Sink, CheckpointStore {
     return sink
   }
 
+  shape(table: Table): string {
+    return this.#catalog.shape(table, this.#config.existing)
+  }
+
   async open(context: RunContext): Promise<void> {
     this.#warn = (warning) => context.warn(warning)
     this.#pipeline = context.syncId
@@ -96,6 +105,7 @@ export class SurrealSink implements Sink, CheckpointStore {
     this.#choicesChecked = false
     this.#catalog = new Catalog(this.#config.choices, this.#config.tableName)
     for (const lane of this.#pool.lanes) lane.bind(context.syncId)
+    this.#lease = new Lease()
     await this.#pool.first.connection.open(context)
   }
 
@@ -114,6 +124,7 @@ export class SurrealSink implements Sink, CheckpointStore {
   async prepare(tables: readonly Table[], options: PrepareOptions): Promise<void> {
     const { lanes, first } = this.#pool
     const { connection } = first
+    const lease = this.#lease
     const pipeline = this.#opened()
     const plans = this.#register(tables, options)
     await defineDatabases(connection, this.#config, options)
@@ -125,11 +136,15 @@ export class SurrealSink implements Sink, CheckpointStore {
     else await ownership.resume(plans, this.#config.existing, options)
     // Up to here a refusal leaves everything as it was.
     await defineState(connection, options)
-    await ownership.save(options)
+    if (!lease.seen) lease.see(leaseIn(await readPipelineState(connection, pipeline, options)))
+    await this.#pool.claim(lease, options)
+    await ownership.save(lease.current, options)
     await defineTargets(connection, plans, options)
     const startedAt = performance.now()
-    for (const lane of lanes) await lane.claim(lanes.length, options)
-    this.#writer.begin((performance.now() - startedAt) / lanes.length)
+    for (const lane of lanes) await lane.check(options)
+    const roundTripMs = (performance.now() - startedAt) / lanes.length
+    const filled = plans.map(({ target }) => target).filter((target) => !ownership.isFresh(target))
+    this.#writer.begin(roundTripMs, options.phase === 'full' ? filled : [])
     if (options.phase === 'full') await this.#progress(undefined, options)
     this.#ownership = ownership
   }
@@ -185,15 +200,19 @@ export class SurrealSink implements Sink, CheckpointStore {
   async load(syncId: string): Promise<Checkpoint | undefined> {
     const { connection } = this.#pool.first
     const options = { signal: this.#signal }
-    if (!(await isThere(connection, this.#config, options))) return undefined
-    return readCheckpoint(connection, syncId, options)
+    const isHere = await isThere(connection, this.#config, options)
+    const state = isHere ? await readPipelineState(connection, syncId, options) : undefined
+    // Who begins on the strength of this may do so only while nobody else has begun.
+    if (syncId === this.#pipeline) this.#lease.see(leaseIn(state))
+    return checkpointIn(state, syncId)
   }
 
-  /** Saves a checkpoint of a full sync. That of a delta comes with it: see `commit`. */
+  /** Saves a checkpoint of a full sync, also when the run is being stopped. That of a delta comes with it: see `commit`. */
   async save(syncId: string, checkpoint: Checkpoint): Promise<void> {
     this.#prepared('save')
     if (syncId !== this.#pipeline) throw new Error(`SurrealSink.save() was called for the pipeline ${syncId}`)
-    await this.#progress(checkpoint, { signal: this.#signal })
+    const stopped = this.#signal?.aborted === true
+    await this.#progress(checkpoint, { signal: stopped ? AbortSignal.timeout(stopMsMax) : this.#signal })
   }
 
   /** Opens a connection for `verify`: see its options. Whether or not a run is going on. @throws SyncError */

@@ -2,12 +2,12 @@
 import type { SyncWarning } from '../../core/events.js'
 import { readAuditState } from './audit-schema.js'
 import { currentSequence } from './fence.js'
-import { readIdentity } from './identity.js'
+import { readIdentity, verifyPosition } from './identity.js'
 import type { AuditPosition } from './position.js'
 import type { PostgresTable } from './postgres-table.js'
 import type { AuditNames } from './schema.sql.js'
 import type { Session } from './session.js'
-import { readMarks, recordOf, recordText } from './table-marks.js'
+import { parseRecord, readMarks, recordOf, recordText, type TableRecord } from './table-marks.js'
 
 /** A position such that every change committed before this call is at or before it. Waits for transactions that write. */
 export async function currentPosition(
@@ -18,13 +18,9 @@ export async function currentPosition(
 ): Promise<AuditPosition> {
   const identity = await readIdentity(session)
   const { incarnation } = await readAuditState(session, names)
-  const marks = await readMarks(session, tables)
+  const records = await readRecords(session, tables)
   const sequence = await currentSequence(session, names, options)
   const anchor = await lastRow(session, names, sequence)
-  const records = tables.flatMap((table) => {
-    const mark = marks.get(table.oid)
-    return mark === undefined ? [] : [[String(table.oid), recordText(recordOf(table, mark))] as const]
-  })
   return {
     sequence,
     highest: sequence,
@@ -32,9 +28,46 @@ export async function currentPosition(
     identity,
     ...(incarnation === undefined ? {} : { incarnation }),
     ...(anchor === undefined ? {} : { anchor }),
-    structures: Object.fromEntries(records),
+    structures: Object.fromEntries([...records].map(([oid, record]) => [oid, recordText(record)])),
     at: new Date().toISOString(),
   }
+}
+
+/**
+ * An earlier position, for a copy that began there and goes on with these tables as they are now. What a table was then
+ * stays written down, so that whoever reads the changes sees what happened to it since; except if it has other files or
+ * columns by now: then all of it is copied again.
+ * @throws SyncError `E_SOURCE_IDENTITY`, `E_SOURCE_REWOUND`, `E_AUDIT_HOLE` if changes since then are not complete
+ */
+export async function positionSince(
+  session: Session,
+  names: AuditNames,
+  tables: readonly PostgresTable[],
+  since: AuditPosition,
+): Promise<AuditPosition> {
+  await verifyPosition(session, names, since, await readIdentity(session))
+  const records = await readRecords(session, tables)
+  const structures = [...records].map(([oid, now]) => {
+    const before = since.structures?.[oid]
+    const then = before === undefined ? undefined : parseRecord(before)
+    const same = then?.label === now.label && then.structure === now.structure && then.storage === now.storage
+    return [oid, same && before !== undefined ? before : recordText(now)]
+  })
+  return { ...since, structures: Object.fromEntries(structures) }
+}
+
+/** What each table is now, by oid. */
+async function readRecords(
+  session: Session,
+  tables: readonly PostgresTable[],
+): Promise<ReadonlyMap<string, TableRecord>> {
+  const marks = await readMarks(session, tables)
+  const records = new Map<string, TableRecord>()
+  for (const table of tables) {
+    const mark = marks.get(table.oid)
+    if (mark !== undefined) records.set(String(table.oid), recordOf(table, mark))
+  }
+  return records
 }
 
 /** Near the end there is one, unless everything was pruned; the lower bound keeps deleted rows from being searched. */

@@ -30,6 +30,13 @@ export class KnownTables {
     return made
   }
 
+  /** The table as it was at the beginning. @throws SyncError `E_TABLE_GONE` */
+  at(table: PostgresTable): PostgresTable {
+    const known = this.#known.get(table.oid)?.table
+    if (known?.relation === table.relation) return known
+    throw gone(table)
+  }
+
   /**
    * How the table's rows are to be decoded now. The session must have locked it.
    * @throws SyncError `E_TABLE_GONE`
@@ -39,10 +46,7 @@ export class KnownTables {
     if (known?.table.relation === table.relation && (await this.#isSame(session, known))) return known.table
     const [now] = await asTheyAre(session, [table])
     if (now?.relation === table.relation) return now
-    throw new SyncError('E_TABLE_GONE', `${table.label} was dropped or renamed while it was copied`, {
-      table: table.label,
-      hint: 'Run the full sync again.',
-    })
+    throw gone(table)
   }
 
   /** A schema's new name leaves no mark at its tables. */
@@ -51,6 +55,13 @@ export class KnownTables {
     if (Number(named?.[0]) !== table.oid) return false
     return (await readMarks(session, [table])).get(table.oid)?.whole === mark
   }
+}
+
+function gone({ label }: PostgresTable): SyncError {
+  return new SyncError('E_TABLE_GONE', `${label} was dropped or renamed while it was copied`, {
+    table: label,
+    hint: 'Run the full sync again.',
+  })
 }
 
 /** The same tables as they are now; the same objects where nothing has changed, because sinks know tables by the object. */

@@ -2,31 +2,29 @@
 import pg from 'pg'
 import type { Key, RowBatch } from '../../core/batch.js'
 import type { Position } from '../../core/checkpoint.js'
+import { SyncError } from '../../core/errors.js'
 import type { Table } from '../../core/schema.js'
 import type { Abortable, Chunk, ReadOptions, Snapshot } from '../../core/source.js'
 import type { Connections } from './connections.js'
-import { CopyBatch } from './copy-batch.js'
 import type { CopyOptions } from './copy-stream.js'
-import { sourceError } from './errors.js'
 import { keyJson } from './key-cells.js'
-import { isKeyedByAddress } from './keyless-table.js'
 import { KnownTables } from './known-tables.js'
+import { isWhole, pageChunk, pageChunks, readPages } from './page-chunks.js'
 import type { PostgresTable } from './postgres-table.js'
 import { absentKeys } from './reread.js'
 import type { Session } from './session.js'
 import { ownTable } from './table-selection.js'
 
-/** A range of pages of one table. */
-interface PageChunk extends Chunk {
-  readonly table: PostgresTable
-  readonly from: number
-  /** Exclusive. `undefined`: to the end. */
-  readonly to: number | undefined
-}
+/** How a full sync sees the tables. */
+export type SnapshotMode = 'auto' | 'consistent' | 'chunked'
 
-/** 64 MiB of heap; of a partition that is one of many at least 2 MiB. */
-const chunkPages = 8_192
-const chunkPagesMin = 256
+interface SnapshotSetup {
+  readonly connections: Connections
+  readonly tables: readonly PostgresTable[]
+  readonly position: Position
+  /** Names the run. */
+  readonly run: string
+}
 
 /** How keys are asked about: few at a time, and small. */
 const absentLimits = { rowsMax: 1_000, bytesMax: 1_048_576 }
@@ -39,32 +37,33 @@ export class ChunkedSnapshot implements Snapshot {
   readonly position: Position
   readonly #connections: Connections
   readonly #known: KnownTables
+  readonly #run: string
 
-  private constructor(connections: Connections, known: KnownTables, position: Position) {
+  private constructor({ connections, position, run }: SnapshotSetup, known: KnownTables) {
     this.#connections = connections
     this.#known = known
+    this.#run = run
     this.position = position
   }
 
-  static async open(
-    connections: Connections,
-    tables: readonly PostgresTable[],
-    position: Position,
-  ): Promise<ChunkedSnapshot> {
-    const load = (session: Session) => session.within('look', () => KnownTables.load(session, tables))
-    return new ChunkedSnapshot(connections, await connections.use(load), position)
+  static async open(setup: SnapshotSetup): Promise<ChunkedSnapshot> {
+    const load = (session: Session) => session.within('look', () => KnownTables.load(session, setup.tables))
+    return new ChunkedSnapshot(setup, await setup.connections.use(load))
   }
 
   chunks(table: Table): Promise<readonly Chunk[]> {
-    return this.#connections.use((session) => pageChunks(session, ownTable(table)))
+    const known = this.#known.at(ownTable(table))
+    return this.#connections.use((session) => pageChunks(session, known, this.#run))
   }
 
   async *read(chunk: Chunk, options: ReadOptions): AsyncGenerator<RowBatch> {
     const session = await this.#connections.session()
     try {
       await session.begin('snapshot')
-      const table = await this.#locked(session, chunk.table)
-      yield* readPages(session, { ...pageChunk(chunk), table }, { ...options.limits, signal: options.signal })
+      const part = pageChunk(chunk)
+      const table = await this.#locked(session, part.table)
+      if (table.storage !== part.table.storage && !isWhole(part)) throw rewritten(part.table)
+      yield* readPages(session, { ...part, table }, { ...options.limits, signal: options.signal })
       await session.commit()
       session.release()
     } finally {
@@ -89,33 +88,36 @@ export class ChunkedSnapshot implements Snapshot {
 }
 
 /**
- * A snapshot where nothing is captured: every table from one state of the database, which one session holds until the end
- * and others share.
+ * Every table from one state of the database, which one session holds until the end and others share. Until then nobody can
+ * alter or truncate the tables, and vacuum keeps what has been deleted since.
  */
 export class ConsistentSnapshot implements Snapshot {
   readonly position: Position
   readonly #connections: Connections
   readonly #holder: Session
+  readonly #known: KnownTables
   readonly #id: string
+  readonly #run: string
 
-  private constructor(connections: Connections, holder: Session, id: string, position: Position) {
+  private constructor({ connections, position, run }: SnapshotSetup, holder: Session, known: KnownTables, id: string) {
     this.#connections = connections
     this.#holder = holder
+    this.#known = known
     this.#id = id
+    this.#run = run
     this.position = position
   }
 
-  static async open(
-    connections: Connections,
-    tables: readonly PostgresTable[],
-    position: Position,
-  ): Promise<ConsistentSnapshot> {
+  static async open(setup: SnapshotSetup): Promise<ConsistentSnapshot> {
+    const { connections, tables } = setup
     const session = await connections.session()
     try {
       await session.begin('snapshot')
       await lock(session, tables)
       const [row] = await session.rows('exporting the snapshot', 'select pg_catalog.pg_export_snapshot()')
-      return new ConsistentSnapshot(connections, session, row?.[0] ?? '', position)
+      // Before the lock they may have been altered since they were looked at last.
+      const known = await KnownTables.load(session, tables)
+      return new ConsistentSnapshot(setup, session, known, row?.[0] ?? '')
     } catch (error) {
       session.destroy()
       throw error
@@ -123,7 +125,8 @@ export class ConsistentSnapshot implements Snapshot {
   }
 
   chunks(table: Table): Promise<readonly Chunk[]> {
-    return this.#connections.use((session) => pageChunks(session, ownTable(table)))
+    const known = this.#known.at(ownTable(table))
+    return this.#connections.use((session) => pageChunks(session, known, this.#run))
   }
 
   async *read(chunk: Chunk, options: ReadOptions): AsyncGenerator<RowBatch> {
@@ -140,12 +143,20 @@ export class ConsistentSnapshot implements Snapshot {
   }
 
   absent(table: Table, keys: readonly Key[], options: Abortable): Promise<readonly boolean[]> {
-    return absentFrom(this.#holder, ownTable(table), keys, options)
+    return absentFrom(this.#holder, this.#known.at(ownTable(table)), keys, options)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#holder.destroy()
   }
+}
+
+/** The ranges of pages are those of files that are gone, and other rows may be in them now. */
+function rewritten({ label }: PostgresTable): SyncError {
+  return new SyncError('E_BUSY', `${label} was rewritten while it was copied, so it is cut into parts again`, {
+    table: label,
+    hint: 'Run VACUUM FULL, CLUSTER and TRUNCATE when no full sync is under way.',
+  })
 }
 
 /** All rows of a table as upserts, in the session's snapshot. The table must be locked. */
@@ -175,50 +186,4 @@ export async function lock(session: Session, tables: readonly PostgresTable[]): 
     'locking tables against changes of their structure',
     `lock table ${names.join(', ')} in access share mode`,
   )
-}
-
-async function* readPages(session: Session, chunk: PageChunk, options: CopyOptions): AsyncGenerator<RowBatch> {
-  const { table, from, to } = chunk
-  const list = table.columns.map(({ select }) => select).join(', ')
-  const ranges = [...(from === 0 ? [] : [`ctid >= '(${from},0)'`]), ...(to === undefined ? [] : [`ctid < '(${to},0)'`])]
-  const where = ranges.length === 0 ? '' : ` where ${ranges.join(' and ')}`
-  const sql = `copy (select ${list} from ${table.only ? 'only ' : ''}${table.relation} t${where}) to stdout (format binary)`
-  const columnNames = table.columns.map(({ name }) => name)
-  try {
-    for await (const rows of session.copy(sql, { ...options, columnNames }))
-      yield new CopyBatch('upsert', table, table.columns, rows)
-  } catch (error) {
-    options.signal?.throwIfAborted()
-    throw sourceError(error, `reading ${table.label}`, { table: table.label })
-  }
-}
-
-/**
- * Ranges of pages; the last one has no end, so that a table that grows is read to its end. Of a partitioned table each range
- * is read from all partitions at once.
- */
-async function pageChunks(session: Session, table: PostgresTable): Promise<readonly PageChunk[]> {
-  const { partitioned, oid, label } = table
-  // Only within one snapshot does an address belong to one row.
-  if (isKeyedByAddress(table)) return [{ id: label, table, from: 0, to: undefined }]
-  const [row] = await session.rows(`measuring ${label}`, partitioned ? partitionPagesSql : tablePagesSql, [oid])
-  const [pages, files] = [Number(row?.[0] ?? 0), Math.max(1, Number(row?.[1] ?? 1))]
-  const step = Math.max(chunkPagesMin, Math.floor(chunkPages / files))
-  const count = Math.max(1, Math.ceil(pages / step))
-  if (count === 1) return [{ id: label, table, from: 0, to: undefined }]
-  return Array.from({ length: count }, (_, index) => {
-    const from = index * step
-    return { id: `${label} ${from}`, table, from, to: index === count - 1 ? undefined : from + step }
-  })
-}
-
-const pagesOf = (relation: string) =>
-  `pg_catalog.pg_relation_size(${relation}) / pg_catalog.current_setting('block_size')::pg_catalog.int8`
-const tablePagesSql = `select ${pagesOf('$1::pg_catalog.oid')}, 1`
-const partitionPagesSql = `select pg_catalog.max(${pagesOf('p.relid')}), pg_catalog.count(*)
-  from pg_catalog.pg_partition_tree($1::pg_catalog.oid::pg_catalog.regclass) p where p.isleaf`
-
-function pageChunk(chunk: Chunk): PageChunk {
-  if ('from' in chunk) return chunk as PageChunk
-  throw new TypeError(`${chunk.id} is not a chunk of this source`)
 }

@@ -1,4 +1,5 @@
 /** PostgreSQL as a source: whole tables by COPY, changes by triggers that log keys into an audit table. */
+import { randomUUID } from 'node:crypto'
 import type { Position } from '../../core/checkpoint.js'
 import type { Delta } from '../../core/delta.js'
 import { SyncError } from '../../core/errors.js'
@@ -17,7 +18,7 @@ import type { Json } from '../../core/value.js'
 import { type ConnectionSettings, describeAddress, parseConnection } from './connection-settings.js'
 import { Connections } from './connections.js'
 import { Consumer, isTolerable } from './consumers.js'
-import { currentPosition } from './current-position.js'
+import { currentPosition, positionSince } from './current-position.js'
 import { readIdentity } from './identity.js'
 import { Inspection } from './inspection.js'
 import { Installer } from './installer.js'
@@ -28,11 +29,11 @@ import type { PostgresTable } from './postgres-table.js'
 import { type AuditConsumer, forgetConsumer, listConsumers, type PruneOptions, Pruner, prune } from './pruning.js'
 import { type AuditNames, auditNames } from './schema.sql.js'
 import { ChunkedSnapshot, ConsistentSnapshot } from './snapshot.js'
+import type { PostgresTriggerSourceOptions } from './source-options.js'
 import { checkReading, ownTable, selectTables } from './table-selection.js'
 import { type TeardownOptions, teardown, teardownScript } from './teardown.js'
-import type { PostgresTriggerSourceOptions } from './trigger-source-options.js'
 
-export type { PostgresTriggerSourceOptions }
+export type { PostgresTriggerSourceOptions } from './source-options.js'
 
 /**
  * Replicates tables of one PostgreSQL database (14 or later).
@@ -67,7 +68,7 @@ export class PostgresTriggerSource implements Source {
     const consumer = new Consumer(connections, this.#names, context.syncId)
     const { pruneAfterMs } = this.#options
     const pruner = pruneAfterMs === undefined ? undefined : new Pruner(connections, this.#names, pruneAfterMs)
-    this.#open = { connections, installer, consumer, pruner, warn, tables: [] }
+    this.#open = { connections, installer, consumer, pruner, warn, tables: [], run: randomUUID() }
     // Fails here, and not in the middle of something, if nobody answers.
     await connections.use(async () => undefined)
   }
@@ -83,6 +84,7 @@ export class PostgresTriggerSource implements Source {
 
   async check(given: readonly Table[], { captured, after }: CheckOptions): Promise<void> {
     const { connections, consumer, installer } = this.#opened()
+    if (this.#options.snapshot === 'chunked' && !captured && after === undefined) throw notCaptured()
     checkReading(given.map(ownTable))
     const tables = this.#followable(given)
     await connections.use((session) =>
@@ -125,11 +127,26 @@ export class PostgresTriggerSource implements Source {
     return decode(a).sequence - decode(b).sequence
   }
 
-  async openSnapshot({ tables, captured, signal }: SnapshotOptions): Promise<Snapshot> {
-    const { connections } = this.#opened()
-    const own = tables.map(ownTable)
-    if (captured) return ChunkedSnapshot.open(connections, own, await this.position({ signal }))
-    return ConsistentSnapshot.open(connections, own, this.parse('0'))
+  async openSnapshot({ tables, captured, signal, since }: SnapshotOptions): Promise<Snapshot> {
+    const { connections, run } = this.#opened()
+    const { snapshot: mode = 'auto' } = this.#options
+    if (mode === 'chunked' && !captured) throw notCaptured()
+    // Before the snapshot: what is committed in between is in both, and what is not will be replayed.
+    const position = captured ? await this.#snapshotPosition(since, signal) : this.parse('0')
+    const chunked = mode === 'chunked' || (mode === 'auto' && captured)
+    return (chunked ? ChunkedSnapshot : ConsistentSnapshot).open({
+      connections,
+      tables: tables.map(ownTable),
+      position,
+      run,
+    })
+  }
+
+  async #snapshotPosition(since: Position | undefined, signal: AbortSignal | undefined): Promise<Position> {
+    if (since === undefined) return this.position({ signal })
+    const { connections, tables } = this.#opened()
+    const followed = this.#followable(tables)
+    return encode(await connections.use((session) => positionSince(session, this.#names, followed, decode(since))))
   }
 
   async *changes(options: ChangeOptions): AsyncGenerator<Delta> {
@@ -259,4 +276,12 @@ interface OpenSource {
   readonly pruner: Pruner | undefined
   readonly warn: (warning: SyncWarning) => void
   tables: readonly PostgresTable[]
+  /** Names the run. */
+  readonly run: string
+}
+
+function notCaptured(): SyncError {
+  return new SyncError('E_CONFIG', 'A chunked snapshot needs changes to be captured: rows that move would be missed', {
+    hint: "Choose `snapshot: 'consistent'`, or capture changes with `checkpoints`.",
+  })
 }

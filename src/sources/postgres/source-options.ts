@@ -1,5 +1,6 @@
-/** What a {@link PostgresTriggerSource} can be told. */
+/** The options of the PostgreSQL source. */
 import type { TriggerLevel } from './capture-function.js'
+import type { SnapshotMode } from './snapshot.js'
 import type { KeylessTables } from './table-selection.js'
 
 export interface PostgresTriggerSourceOptions {
@@ -26,6 +27,13 @@ export interface PostgresTriggerSourceOptions {
    * (`ctid`) as record ids; their changes are not followed. @defaultValue `refuse`
    */
   readonly keyless?: KeylessTables
+  /**
+   * How a full sync sees the tables. `consistent`: all in one snapshot, which until the end of the copy keeps statements
+   * waiting that alter or truncate one of them, and keeps vacuum from removing what was deleted meanwhile. `chunked`: each
+   * part in a snapshot of its own; needs captured changes, whose replay makes the copy consistent. `auto`: `chunked` where
+   * changes are captured, else `consistent`. @defaultValue `auto`
+   */
+  readonly snapshot?: SnapshotMode
   /** Where the audit table and the capture functions are. @defaultValue `public` */
   readonly auditSchema?: string
   /**
@@ -47,7 +55,7 @@ export interface PostgresTriggerSourceOptions {
   readonly eventTrigger?: boolean
   /**
    * While following, remove audit rows that every consumer has passed and that are older than this, now and then. Keep
-   * them for as long as the target might be restored from a backup. @defaultValue never; see `PostgresTriggerSource.prune`
+   * them for as long as the target might be restored from a backup. @defaultValue never; see {@link PostgresTriggerSource.prune}
    */
   readonly pruneAfterMs?: number
 }
