@@ -18,6 +18,7 @@ export type { Delta } from './core/delta.js'
 export { SyncError, type SyncErrorCode, type SyncErrorDetails } from './core/errors.js'
 export type { Phase, SyncEvents, SyncWarning, TableProgress } from './core/events.js'
 export type { Column, Table } from './core/schema.js'
+export type { Deletes, Mask, Shaping, TableShape, Transform } from './core/shaping.js'
 export type { PrepareOptions, Sink } from './core/sink.js'
 export type {
   Abortable,
@@ -44,7 +45,6 @@ export type { SyncEngineOptions } from './engine/options.js'
 export type { RetryPolicy } from './engine/retry.js'
 export type { TableResult } from './engine/run.js'
 export { type Plan, type RunOptions, type RunResult, SyncEngine } from './engine/sync-engine.js'
-export type { Transform } from './engine/transform.js'
 export type { AuthLevel } from './sinks/surreal/dial.js'
 export type { ExistingRecords } from './sinks/surreal/ownership.js'
 export {
@@ -56,4 +56,5 @@ export {
 } from './sinks/surreal/surreal-sink.js'
 export type { TriggerLevel } from './sources/postgres/capture-function.js'
 export type { KeylessTables } from './sources/postgres/table-selection.js'
+export type { ShapingOptions } from './sources/postgres/table-shape.js'
 export { PostgresTriggerSource, type PostgresTriggerSourceOptions } from './sources/postgres/trigger-source.js'

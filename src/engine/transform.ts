@@ -2,16 +2,9 @@
 import { deletes, type Row, type RowBatch, upserts } from '../core/batch.js'
 import { SyncError } from '../core/errors.js'
 import type { Column, Table } from '../core/schema.js'
+import type { Transform } from '../core/shaping.js'
 
-/**
- * Reshapes rows. Gets rows that exist at the source and returns as many results in the same order: the row to write, or
- * `null` if it must not exist in the sink (I9). Fields may be changed, added and left out; the key stays what it was.
- * Runs in both phases, so it must give the same result for the same row.
- */
-export type Transform = (
-  rows: readonly Row[],
-  table: Table,
-) => readonly (Row | null)[] | Promise<readonly (Row | null)[]>
+export type { Transform } from '../core/shaping.js'
 
 /** Applies the transforms in order. Deletes pass untouched. */
 export async function applyTransforms(batch: RowBatch, transforms: readonly Transform[]): Promise<readonly RowBatch[]> {

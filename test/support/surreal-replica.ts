@@ -4,6 +4,7 @@ import { Surreal } from 'surrealdb'
 import {
   MemoryCheckpointStore,
   PostgresTriggerSource,
+  type PostgresTriggerSourceOptions,
   type RunOptions,
   type RunResult,
   SurrealSink,
@@ -17,6 +18,7 @@ import { type ComparisonOptions, type ComparisonReport, expectEqualDatabases } f
 export interface SurrealReplicaOptions {
   /** The source's connection url. */
   readonly url: string
+  readonly source?: Partial<PostgresTriggerSourceOptions>
   readonly sink?: SurrealSinkSettings
   readonly engine?: Partial<SyncEngineOptions>
 }
@@ -25,7 +27,7 @@ export interface SurrealReplicaOptions {
 export class SurrealReplica implements AsyncDisposable {
   readonly db: Surreal
   readonly warnings: SyncWarning[] = []
-  readonly #options: SurrealReplicaOptions
+  #options: SurrealReplicaOptions
   readonly #checkpoints = new MemoryCheckpointStore()
 
   private constructor(db: Surreal, options: SurrealReplicaOptions) {
@@ -40,10 +42,15 @@ export class SurrealReplica implements AsyncDisposable {
     return new SurrealReplica(db, options)
   }
 
+  /** From the next run on. */
+  configure(options: Partial<SurrealReplicaOptions>): void {
+    this.#options = { ...this.#options, ...options }
+  }
+
   engine(): SyncEngine {
-    const { url, sink, engine } = this.#options
+    const { url, source, sink, engine } = this.#options
     const made = new SyncEngine({
-      source: new PostgresTriggerSource({ url }),
+      source: new PostgresTriggerSource({ url, ...source }),
       sink: new SurrealSink({ connect: async () => this.db, disconnect: async () => undefined, ...sink }),
       checkpoints: this.#checkpoints,
       ...engine,

@@ -8,6 +8,7 @@ import type {
   CatalogRights,
   CatalogStorage,
 } from './catalog-tables.js'
+import { firstUserOid } from './catalog-types.js'
 import type { PostgresColumn, PostgresKeyColumn, PostgresTable } from './postgres-table.js'
 import { quoteName, quoteQualified } from './quoted-name.js'
 import type { ColumnType, TypeResolver } from './types.js'
@@ -60,6 +61,7 @@ export function assembleTable({ relation, rights, storage, columns, indexes, typ
     structure,
     storage: storageHash,
     pages: storage.pages,
+    userTypes: columns.some(({ typeOid }) => typeOid >= firstUserOid),
     refusedKeyType: index === undefined ? refusedKeyType(indexes, unusable) : undefined,
     ...rights,
   }
@@ -79,6 +81,7 @@ function postgresColumn(column: CatalogColumn, type: ColumnType): PostgresColumn
     select: type.select(quoted),
     unknownType: type.unknown,
     selectFrom: (alias) => type.select(`${alias}.${quoted}`),
+    printed: type.printed,
   }
 }
 

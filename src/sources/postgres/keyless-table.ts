@@ -51,6 +51,7 @@ function systemColumn(
     select: `${quoted}${cast}`,
     unknownType: false,
     selectFrom: (alias) => `${alias}.${quoted}${cast}`,
+    printed: (reference) => `${reference}::pg_catalog.text`,
     castType: name === 'ctid' ? 'pg_catalog.tid' : 'pg_catalog.oid',
     builtin: true,
     equality: 'OPERATOR(pg_catalog.=)',

@@ -20,6 +20,7 @@ import { StructureWatch } from './structure-watch.js'
 import type { Lock } from './table-locks.js'
 import { parseRecord } from './table-marks.js'
 import type { TableSelection } from './table-pattern.js'
+import type { TableShaper } from './table-shape.js'
 
 export interface ReaderOptions {
   readonly connections: Connections
@@ -32,6 +33,8 @@ export interface ReaderOptions {
   readonly tables: readonly PostgresTable[]
   /** What selected them. Default: they are followed by identity alone. */
   readonly selection?: TableSelection
+  /** How rows are shaped. Default: not at all. */
+  readonly shaper?: TableShaper
   /** Replaceable for tests that prove that they matter. */
   readonly parts?: ReaderParts
 }
@@ -48,7 +51,7 @@ export interface OpenReader {
 
 /** @throws SyncError if the position cannot be continued from, or the changes of a table that was named are not captured */
 export async function openReader(after: AuditPosition, options: ReaderOptions): Promise<OpenReader> {
-  const { connections, installer, names, warn, selection, parts = { tracker: GapTracker, lock } } = options
+  const { connections, installer, names, warn, selection, shaper, parts = { tracker: GapTracker, lock } } = options
   connections.verify(undefined)
   const { identity, audit, known, followed, others } = await connections.use((session) =>
     findFollowed(session, after, options),
@@ -67,7 +70,7 @@ export async function openReader(after: AuditPosition, options: ReaderOptions): 
         'Nothing is recorded of what the tables were at this position: if one was altered since in a way that fires no trigger, run a full sync',
     })
   }
-  const structure = new StructureWatch(connections, installer, followed, warn, selection)
+  const structure = new StructureWatch(connections, installer, followed, warn, selection, shaper)
   const progress = new Progress({
     tracker: new parts.tracker(after.highest, after.gaps),
     held: new HeldTables(),

@@ -13,8 +13,10 @@ import { isKeyedByAddress } from './keyless-table.js'
 import { KnownTables } from './known-tables.js'
 import type { PostgresTable } from './postgres-table.js'
 import { absentKeys } from './reread.js'
+import { filterOf } from './row-filter.js'
 import type { Session } from './session.js'
 import { ownTable } from './table-selection.js'
+import type { TableShaper } from './table-shape.js'
 
 /** A range of pages of one table. */
 interface PageChunk extends Chunk {
@@ -50,8 +52,9 @@ export class ChunkedSnapshot implements Snapshot {
     connections: Connections,
     tables: readonly PostgresTable[],
     position: Position,
+    shaper: TableShaper,
   ): Promise<ChunkedSnapshot> {
-    const load = (session: Session) => session.within('look', () => KnownTables.load(session, tables))
+    const load = (session: Session) => session.within('look', () => KnownTables.load(session, tables, shaper))
     return new ChunkedSnapshot(connections, await connections.use(load), position)
   }
 
@@ -181,7 +184,8 @@ async function* readPages(session: Session, chunk: PageChunk, options: CopyOptio
   const { table, from, to } = chunk
   const list = table.columns.map(({ select }) => select).join(', ')
   const ranges = [...(from === 0 ? [] : [`ctid >= '(${from},0)'`]), ...(to === undefined ? [] : [`ctid < '(${to},0)'`])]
-  const where = ranges.length === 0 ? '' : ` where ${ranges.join(' and ')}`
+  const conditions = [...ranges, ...filterOf(table)]
+  const where = conditions.length === 0 ? '' : ` where ${conditions.join(' and ')}`
   const sql = `copy (select ${list} from ${table.only ? 'only ' : ''}${table.relation} t${where}) to stdout (format binary)`
   const columnNames = table.columns.map(({ name }) => name)
   try {

@@ -21,6 +21,7 @@ import {
   type TableMark,
   type TableRecord,
 } from './table-marks.js'
+import { TableShaper } from './table-shape.js'
 
 /** Up to so many tables are all compared in the snapshot of each delta. */
 const tablesComparedMax = 200
@@ -41,6 +42,7 @@ export class StructureWatch {
   readonly #installer: Installer
   readonly #warn: (warning: SyncWarning) => void
   readonly #selection: TableSelection | undefined
+  readonly #shaper: TableShaper
   readonly #watched = new Map<number, Watched>()
   readonly #pending = new Set<number>()
   /** Names under which rows were read so far, and for which the sink is prepared. */
@@ -56,11 +58,13 @@ export class StructureWatch {
     tables: readonly PostgresTable[],
     warn: (warning: SyncWarning) => void,
     selection?: TableSelection,
+    shaper: TableShaper = new TableShaper(),
   ) {
     this.#connections = connections
     this.#installer = installer
     this.#warn = warn
     this.#selection = selection
+    this.#shaper = shaper
     this.#labels = new Set(tables.map(({ label }) => label))
     for (const table of tables) this.#watched.set(table.oid, { table, mark: undefined })
   }
@@ -154,7 +158,7 @@ export class StructureWatch {
       }
       if (watched !== undefined || !labels.has(table.label)) continue
       // Without a mark it is inspected, captured and, being unknown, replaced.
-      this.#watched.set(table.oid, { table, mark: undefined })
+      this.#watched.set(table.oid, { table: this.#shaper.shape(table), mark: undefined })
       this.#pending.add(table.oid)
       this.#warn(warningOf(table, { code: 'table_replaced', what: 'was created anew' }))
     }
@@ -202,7 +206,10 @@ export class StructureWatch {
     known: Readonly<Record<string, string>>,
   ): Promise<boolean> {
     const states = await this.#connections.use((session) =>
-      session.within('look', async () => this.#installer.states(session, await introspectTables(session.client, oids))),
+      session.within('look', async () => {
+        const tables = (await introspectTables(session.client, oids)).map((table) => this.#shaper.shape(table))
+        return this.#installer.states(session, tables)
+      }),
     )
     const found = new Map(states.map((state) => [state.table.oid, state]))
     const rewritten = new Set<CaptureState>()

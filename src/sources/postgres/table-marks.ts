@@ -106,7 +106,7 @@ export async function readMarks(
 ): Promise<ReadonlyMap<number, TableMark>> {
   if (tables.length === 0) return new Map()
   const oids = tables.map(({ oid }) => oid)
-  const typed = tables.filter(({ columns }) => columns.some(({ typeOid }) => typeOid >= firstUserOid))
+  const typed = tables.filter(({ userTypes }) => userTypes)
   const doing = 'looking at the structure of tables'
   const rows =
     typed.length === 0

@@ -27,11 +27,13 @@ import { decode, encode, publicJson, publicText } from './position.js'
 import type { PostgresTable } from './postgres-table.js'
 import { type AuditConsumer, forgetConsumer, listConsumers, type PruneOptions, Pruner, prune } from './pruning.js'
 import { type AuditNames, auditNames } from './schema.sql.js'
+import type { Session } from './session.js'
 import { ChunkedSnapshot, ConsistentSnapshot } from './snapshot.js'
 import { checkReading, type KeylessTables, ownTable, selectTables } from './table-selection.js'
+import { type ShapingOptions, TableShaper } from './table-shape.js'
 import { type TeardownOptions, teardown, teardownScript } from './teardown.js'
 
-export interface PostgresTriggerSourceOptions {
+export interface PostgresTriggerSourceOptions extends ShapingOptions {
   /**
    * `postgresql://user:password@host:port/database?sslmode=…`. Without `sslmode`: verified TLS; near hosts (loopback,
    * private addresses, single-label names) that offer no TLS are used without it, with a warning.
@@ -95,6 +97,7 @@ export class PostgresTriggerSource implements Source {
   readonly #settings: ConnectionSettings
   readonly #auditSchema: string
   readonly #names: AuditNames
+  readonly #shaper: TableShaper
   #open: OpenSource | undefined
 
   /** Checks the options; connects to nothing. @throws SyncError `E_CONFIG` */
@@ -104,6 +107,7 @@ export class PostgresTriggerSource implements Source {
     this.address = describeAddress(this.#settings)
     this.#auditSchema = options.auditSchema ?? 'public'
     this.#names = auditNames(this.#auditSchema)
+    this.#shaper = new TableShaper(options.shaping, options.maskSecret)
   }
 
   async open(context: RunContext): Promise<void> {
@@ -121,10 +125,9 @@ export class PostgresTriggerSource implements Source {
 
   async tables(): Promise<readonly Table[]> {
     const open = this.#opened()
-    const { keyless = 'refuse' } = this.#options
-    open.tables = await open.connections.use((session) =>
-      session.within('look', () => selectTables(session, this.#options, { keyless, warn: open.warn })),
-    )
+    const options = { keyless: this.#options.keyless ?? 'refuse', warn: open.warn, shaper: this.#shaper }
+    const select = (session: Session) => selectTables(session, this.#options, options)
+    open.tables = await open.connections.use((session) => session.within('look', () => select(session)))
     return open.tables
   }
 
@@ -152,10 +155,8 @@ export class PostgresTriggerSource implements Source {
   async position({ signal }: Abortable): Promise<Position> {
     const { connections, warn, tables } = this.#opened()
     const followed = this.#followable(tables)
-    const position = await connections.use((session) =>
-      currentPosition(session, this.#names, followed, { signal, warn }),
-    )
-    return encode(position)
+    const read = (session: Session) => currentPosition(session, this.#names, followed, { signal, warn })
+    return encode(await connections.use(read))
   }
 
   /** Accepts `postgresql:sequence:42` and `42`. @throws SyncError `E_CONFIG` */
@@ -164,8 +165,7 @@ export class PostgresTriggerSource implements Source {
   }
 
   describe(position: Position): { readonly text: string; readonly json: Json } {
-    const decoded = decode(position)
-    return { text: publicText(decoded), json: publicJson(decoded) }
+    return { text: publicText(decode(position)), json: publicJson(decode(position)) }
   }
 
   compare(a: Position, b: Position): number {
@@ -175,7 +175,7 @@ export class PostgresTriggerSource implements Source {
   async openSnapshot({ tables, captured, signal }: SnapshotOptions): Promise<Snapshot> {
     const { connections } = this.#opened()
     const own = tables.map(ownTable)
-    if (captured) return ChunkedSnapshot.open(connections, own, await this.position({ signal }))
+    if (captured) return ChunkedSnapshot.open(connections, own, await this.position({ signal }), this.#shaper)
     return ConsistentSnapshot.open(connections, own, this.parse('0'))
   }
 
@@ -190,6 +190,7 @@ export class PostgresTriggerSource implements Source {
         warn,
         tables: this.#followable(options.tables, warn),
         selection: this.#options,
+        shaper: this.#shaper,
       })
       const untilSequence = options.until === undefined ? undefined : decode(options.until).sequence
       yield* reader.changes({ ...options, untilSequence })
