@@ -19,6 +19,11 @@ export interface Sink {
   readonly limits?: Partial<BatchLimits>
   /** How many writes this sink can use at once. */
   readonly inFlight?: number
+  /**
+   * Whether it obeys `Table.shape.deletes`, in batches of deletes and in barriers. Without it a run with tables whose rows
+   * are not simply to be deleted is refused.
+   */
+  readonly obeysDeletes?: boolean
   /** Connects and checks, without changing anything that a user would see. */
   open?(context: RunContext): Promise<void>
   /**

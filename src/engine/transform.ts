@@ -2,14 +2,21 @@
 import { deletes, type Row, type RowBatch, upserts } from '../core/batch.js'
 import { SyncError } from '../core/errors.js'
 import type { Column, Table } from '../core/schema.js'
-import type { Transform } from '../core/shaping.js'
+import type { TableShape, Transform } from '../core/shaping.js'
+import type { Value } from '../core/value.js'
 
 export type { Transform } from '../core/shaping.js'
 
-/** Applies the transforms in order. Deletes pass untouched. */
+/** What is to be applied to a batch, in order: the table's own transforms first. Deletes pass untouched. */
+export function transformsOf({ op, table }: RowBatch, general: readonly Transform[]): readonly Transform[] {
+  if (op === 'delete') return []
+  return table.shape === undefined ? general : [...ownTransforms(table.shape), ...general]
+}
+
+/** Applies transforms in order. Deletes pass untouched. */
 export async function applyTransforms(batch: RowBatch, transforms: readonly Transform[]): Promise<readonly RowBatch[]> {
-  if (transforms.length === 0 || batch.op === 'delete') return [batch]
   const { table } = batch
+  if (transforms.length === 0 || batch.op === 'delete') return [batch]
   const before = [...batch.rows()]
   let current: readonly (Row | null)[] = before
   for (const transform of transforms) current = await applyOne(transform, current, table)
@@ -25,6 +32,21 @@ export async function applyTransforms(batch: RowBatch, transforms: readonly Tran
   if (gone.length > 0 && table.key.length > 0) result.push(deletes(table, gone))
   return result
 }
+
+function ownTransforms({ compute = {}, transform }: TableShape): readonly Transform[] {
+  const fields = Object.entries(compute)
+  const computing: Transform = (rows, table) => rows.map((row) => computed(row, table, fields))
+  return [...(fields.length === 0 ? [] : [computing]), ...(transform === undefined ? [] : [transform])]
+}
+
+function computed(row: Row, table: Table, fields: readonly (readonly [string, Computation])[]): Row {
+  const result: Record<string, Value> = Object.assign(Object.create(null), row)
+  // Each from the same row, whatever their order.
+  for (const [field, compute] of fields) result[field] = compute(row, table)
+  return result
+}
+
+type Computation = NonNullable<TableShape['compute']>[string]
 
 async function applyOne(
   transform: Transform,

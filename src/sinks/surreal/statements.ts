@@ -4,15 +4,15 @@ import { quoteIdentifier } from './quote.js'
 /** The table of state records, beside the target tables. */
 export const stateTable = 'surreal_sync_state'
 
-/** What a write transaction does with records, or with the ids of records to delete. */
-export type WriteKind = 'insert' | 'upsert' | 'rewrite' | 'delete'
+/** What a write transaction does with records, with the ids of records to delete, or with those to mark as deleted. */
+export type WriteKind = 'insert' | 'upsert' | 'rewrite' | 'delete' | 'mark'
 
 /** `THROW`n when the state record is not the one this sink wrote last. */
 export const fencedText = 'surreal_sync: state record is '
 
 /** The parameter that carries them. Records and ids may travel in one transaction. */
 export function writeParameter(kind: WriteKind): string {
-  return kind === 'delete' ? 'ids' : 'records'
+  return kind === 'delete' ? 'ids' : kind === 'mark' ? 'marks' : 'records'
 }
 
 /**
@@ -21,6 +21,9 @@ export function writeParameter(kind: WriteKind): string {
  *
  * SurrealDB does not store an update that it finds equal to what is there, and to it `1`, `1f` and `1dec` are equal. To
  * rewrite is to see to it that the new kind is stored, by way of an empty record where it has to be.
+ *
+ * A record that is marked keeps the time of its first mark, so that to do it again changes nothing. One that is not there
+ * stays so.
  */
 const writes: { readonly [Kind in WriteKind]: (rows: string) => string } = {
   insert: (rows) => `INSERT ${rows} RETURN NONE;`,
@@ -37,6 +40,9 @@ const writes: { readonly [Kind in WriteKind]: (rows: string) => string } = {
   }
 };`,
   delete: (rows) => `DELETE ${rows} RETURN NONE;`,
+  mark: (rows) => `FOR $row IN ${rows} {
+  UPDATE $row.id MERGE object::from_entries([[$row.field, time::now()]]) WHERE $this[$row.field] = NONE RETURN NONE
+};`,
 }
 
 /** What every transaction of a lane does to its state record. Other fields of it stay. */

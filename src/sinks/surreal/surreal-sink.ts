@@ -43,6 +43,7 @@ export type {
  */
 export class SurrealSink implements Sink, CheckpointStore {
   readonly name = 'surrealdb'
+  readonly obeysDeletes = true
   readonly address: string | undefined
   readonly limits: BatchLimits
   readonly inFlight: number

@@ -1,4 +1,4 @@
-/** Removing records without ever deleting a whole table in one transaction, which SurrealKV does not survive. */
+/** Removing records, or marking them, without ever deleting a whole table in one transaction, which SurrealKV does not survive. */
 import type { Key, ReplaceBatch } from '../../core/batch.js'
 import type { Abortable } from '../../core/source.js'
 import { cbor } from './cbor-buffer.js'
@@ -42,13 +42,18 @@ export async function removeAbsent(
 
 async function removeRecords(
   lane: Lane,
-  { table }: TablePlan,
+  { table, removal }: TablePlan,
   ids: readonly StoredId[],
   options: Abortable,
 ): Promise<void> {
   const { writer } = lane
+  const { kind, prefix } = removal
+  if (kind === undefined) return
   writer.reset(keptBytesMax)
   writer.putHead(cbor.array, ids.length)
-  for (const { bytes } of ids) writer.putRaw(bytes)
-  await lane.write({ kind: 'delete', bytes: writer.slice(0, writer.position), table: table.label }, options)
+  for (const { bytes } of ids) {
+    writer.putRaw(prefix)
+    writer.putRaw(bytes)
+  }
+  await lane.write({ kind, bytes: writer.slice(0, writer.position), table: table.label }, options)
 }
