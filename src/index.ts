@@ -1,6 +1,7 @@
 /** The public API of surreal-sync. */
 export { FileCheckpointStore } from './checkpoints/file.js'
 export { MemoryCheckpointStore } from './checkpoints/memory.js'
+export { defineConfig, type SyncConfig } from './config/sync-config.js'
 export {
   type Batch,
   deletes,
