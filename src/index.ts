@@ -8,6 +8,7 @@ export {
   type PostgresQueries,
 } from './checkpoints/postgres.js'
 export { SurrealCheckpointStore, type SurrealCheckpointStoreOptions } from './checkpoints/surreal.js'
+export { defineConfig, type SyncConfig } from './config/sync-config.js'
 export type { Alteration } from './core/alteration.js'
 export {
   type Batch,
@@ -26,6 +27,7 @@ export type { Delta } from './core/delta.js'
 export { SyncError, type SyncErrorCode, type SyncErrorDetails } from './core/errors.js'
 export type { Phase, SyncEvents, SyncWarning, TableProgress } from './core/events.js'
 export type { Column, Table } from './core/schema.js'
+export type { Deletes, Mask, Shaping, TableShape, Transform } from './core/shaping.js'
 export type { PrepareOptions, Sink } from './core/sink.js'
 export type {
   Abortable,
@@ -53,7 +55,6 @@ export type { SyncEngineOptions } from './engine/options.js'
 export type { RetryPolicy } from './engine/retry.js'
 export type { TableResult } from './engine/run.js'
 export { type Plan, type RunOptions, type RunResult, SyncEngine } from './engine/sync-engine.js'
-export type { Transform } from './engine/transform.js'
 export { FanOutSink } from './sinks/fan-out/fan-out-sink.js'
 export { NdjsonSink, type NdjsonSinkOptions, type NdjsonStream } from './sinks/ndjson/ndjson-sink.js'
 export type { AuthLevel } from './sinks/surreal/dial.js'
@@ -67,6 +68,7 @@ export {
 } from './sinks/surreal/surreal-sink.js'
 export type { TriggerLevel } from './sources/postgres/capture-function.js'
 export type { KeylessTables } from './sources/postgres/table-selection.js'
+export type { ShapingOptions } from './sources/postgres/table-shape.js'
 export { PostgresTriggerSource, type PostgresTriggerSourceOptions } from './sources/postgres/trigger-source.js'
 export type { TableTotals } from './verify/comparison.js'
 export type { Holding, SourceAccess, TargetAccess, VerifiableSource, VerifiableTarget } from './verify/sides.js'

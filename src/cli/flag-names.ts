@@ -6,6 +6,7 @@ const flags: { readonly [option: string]: string } = {
   batchSize: '--batch-size',
   checkpoints: '--emit-checkpoints',
   concurrency: '--concurrency',
+  deletes: '--deletes',
   excludeTables: '--exclude-tables',
   existing: '--existing',
   from: '--incremental-from',

@@ -18,6 +18,8 @@ export interface CommandLineIo {
   /** Logs, progress and errors. */
   readonly stderr: TerminalStream
   readonly env: { readonly [name: string]: string | undefined }
+  /** Where the config file is looked for. Default: the working directory. */
+  readonly folder?: string
   readonly signals: {
     on(signal: StopSignal, listener: () => void): unknown
     off(signal: StopSignal, listener: () => void): unknown

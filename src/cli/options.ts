@@ -1,7 +1,7 @@
 /** The flags of the commands that replicate, with their help. */
 import { type Command, Option } from 'commander'
 import { logFormats, logLevels } from './log.js'
-import { type CommandName, defaults, existingModes, keylessModes, snapshotModes } from './settings.js'
+import { type CommandName, defaults, deleteModes, existingModes, keylessModes, snapshotModes } from './settings.js'
 import { valueHelp } from './value-flags.js'
 
 /** Adds every flag of this command, in groups. Nothing is read from the environment here. */
@@ -54,6 +54,11 @@ function addTarget(command: Command): void {
     .option('--batch-size <rows>', `rows written at once (default: ${defaults.batchSize})`)
   const collect = (text: string, before: readonly string[] | undefined) => [...(before ?? []), text]
   command.option('--value <form>', 'form of values, once or more: interval=string (see below)', collect)
+  command.addOption(
+    new Option('--deletes <how>', 'records of rows that are gone: soft sets deleted_at (default: hard)').choices(
+      deleteModes,
+    ),
+  )
   const how = 'what to do with a target table that holds other records'
   command.addOption(new Option('--existing <how>', `${how} (default: refuse)`).choices(existingModes))
 }
@@ -91,6 +96,8 @@ function addIncremental(command: Command, name: CommandName): void {
 function addGeneral(command: Command): Command {
   return command
     .optionsGroup('General:')
+    .option('--config <file>', 'what flags leave open (default: surreal-sync.config.*, if it is here)')
+    .option('--no-config', 'read no such file')
     .option('--id <id>', 'name of this pipeline (default: made of the three databases)')
     .option('--takeover', 'begin although the same pipeline runs elsewhere, and end that run')
     .option('--dry-run', 'connect, check, print what would happen, and write nothing')

@@ -1,5 +1,6 @@
 /** The commands. */
 import { Command } from 'commander'
+import { loadConfig } from './config-file.js'
 import { runDemonstration } from './demonstration.js'
 import type { CommandLineIo } from './io.js'
 import { addOptions } from './options.js'
@@ -97,5 +98,9 @@ function addReplication(program: Command, name: CommandName, io: CommandLineIo):
     .command('postgresql')
     .description(`PostgreSQL: ${summaries[name]}`)
     .addHelpText('after', `\nExample:\n  ${usages[name]}`)
-  addOptions(command, name).action(() => runReplication(settle(name, command.opts<Flags>(), io.env), io))
+  addOptions(command, name).action(async () => {
+    const flags = command.opts<Flags>()
+    const file = await loadConfig(flags.config, io.folder ?? process.cwd(), io.env)
+    await runReplication(settle(name, flags, io.env, file?.config), io, file?.path)
+  })
 }

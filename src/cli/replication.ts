@@ -13,18 +13,28 @@ import { TerminalBlock } from './terminal-block.js'
 
 const intervalMs = 10_000
 
-/** Resolves when the work is done or was asked to stop. @throws SyncError */
-export async function runReplication(settings: Settings, io: CommandLineIo): Promise<void> {
+/** @param configFile Where some of the settings come from. Resolves when the work is done or was asked to stop. @throws SyncError */
+export async function runReplication(settings: Settings, io: CommandLineIo, configFile?: string): Promise<void> {
   const progress = new Progress(io.clock)
   const block = isTerminal(settings, io) ? createBlock(progress, io) : undefined
   const write = (line: string) => (block === undefined ? io.stderr.write(`${line}\n`) : block.log(line))
   const log = new Log({ format: settings.logFormat, level: settings.logLevel, write })
   const reporter = new Reporter(log, progress)
   const { source, sink, checkpoints } = createConnections(settings, io)
-  const { id, batchSize, concurrency } = settings
+  const { id, batchSize, concurrency, transforms, transformConcurrency } = settings
   const limits = batchSize === undefined ? undefined : { rowsMax: batchSize }
-  const engine = new SyncEngine({ source, sink, checkpoints, id, limits, concurrency })
+  const engine = new SyncEngine({
+    source,
+    sink,
+    checkpoints,
+    id,
+    limits,
+    concurrency,
+    transforms,
+    transformConcurrency,
+  })
   reporter.listen(engine)
+  if (configFile !== undefined) log.event('info', 'config', `Config file: ${configFile}`, { file: configFile })
   const stop = new Stop(io, {
     asked: (signal) =>
       log.event('info', 'signal', 'Stopping after the open writes; a second signal stops at once', { signal }),

@@ -1,14 +1,16 @@
 /** What the user typed and the environment → checked settings. */
-import { SyncError } from '../index.js'
+import { type Shaping, type SurrealSinkSettings, type SyncConfig, SyncError, type Transform } from '../index.js'
+import { limits } from './config-schema.js'
+import { layered } from './config-settings.js'
 import { parseDuration } from './duration.js'
 import { isServer, parseEndpoint } from './endpoint.js'
 import { type LogFormat, type LogLevel, logFormats, logLevels } from './log.js'
 import { pipelineId } from './pipeline-id.js'
-import { parseValues } from './value-flags.js'
 
 export const existingModes = ['refuse', 'replace', 'keep'] as const
 export const keylessModes = ['refuse', 'copy'] as const
 export const snapshotModes = ['auto', 'consistent', 'chunked'] as const
+export const deleteModes = ['hard', 'soft', 'ignore'] as const
 
 export type CommandName = 'full' | 'incremental' | 'sync'
 
@@ -18,9 +20,9 @@ export interface Flags {
   readonly sourceDatabase?: string
   readonly sourceUsername?: string
   readonly sourcePassword?: string
-  readonly tables?: string
-  readonly excludeTables?: string
-  readonly schemas?: string
+  readonly tables?: string | readonly string[]
+  readonly excludeTables?: string | readonly string[]
+  readonly schemas?: string | readonly string[]
   readonly auditSchema?: string
   readonly surrealEndpoint?: string
   readonly surrealUsername?: string
@@ -35,6 +37,8 @@ export interface Flags {
   readonly restart?: boolean
   readonly takeover?: boolean
   readonly value?: readonly string[]
+  readonly deletes?: (typeof deleteModes)[number]
+  readonly config?: string | boolean
   readonly id?: string
   readonly emitCheckpoints?: boolean
   readonly checkpointDir?: string
@@ -62,6 +66,8 @@ export interface Settings {
     readonly auditSchema?: string
     readonly keyless: (typeof keylessModes)[number]
     readonly snapshot: (typeof snapshotModes)[number]
+    readonly shaping?: Shaping
+    readonly maskSecret?: string
   }
   readonly sink: {
     readonly url: string
@@ -70,13 +76,15 @@ export interface Settings {
     readonly username?: string
     readonly password?: string
     readonly existing: (typeof existingModes)[number]
-    readonly values: ReturnType<typeof parseValues>
+    readonly values: SurrealSinkSettings['values']
   }
   readonly id: string
   /** Undefined: what the target prefers. */
   readonly batchSize: number | undefined
   /** Undefined: what suits the machine. */
   readonly concurrency: number | undefined
+  readonly transforms?: readonly Transform[]
+  readonly transformConcurrency?: number
   /** Undefined: nothing is saved, and nothing is installed at the source. */
   readonly checkpointDir: string | undefined
   readonly incrementalFrom: string | undefined
@@ -100,14 +108,14 @@ export const defaults = {
   checkpointDir: './.surreal-sync-checkpoints',
 } as const
 
-const batchSizeMax = 100_000
-const concurrencyMax = 64
 const idPattern = /^[A-Za-z0-9_-]{1,64}$/
 
 type Environment = { readonly [name: string]: string | undefined }
 
-/** Flags win over the environment. Connects to nothing. @throws SyncError `E_CONFIG` */
-export function settle(command: CommandName, flags: Flags, env: Environment): Settings {
+/** Flags win over the environment, and that over the config. Connects to nothing. @throws SyncError `E_CONFIG` */
+export function settle(command: CommandName, given: Flags, environment: Environment, config?: SyncConfig): Settings {
+  const { flags, env, shaping, maskSecret, ...others } = layered(given, environment, config)
+  const { values, transforms, transformConcurrency } = others
   const variable = (name: string) => (env[name] === '' ? undefined : env[name])
   const url = flags.sourceUri ?? variable('SOURCE_URI')
   const { toNamespace: namespace, toDatabase: database, incrementalFrom, incrementalTo } = flags
@@ -140,6 +148,8 @@ export function settle(command: CommandName, flags: Flags, env: Environment): Se
       auditSchema: flags.auditSchema,
       keyless: choice('--keyless', keylessModes, flags.keyless, 'refuse'),
       snapshot: choice('--snapshot', snapshotModes, flags.snapshot, 'auto'),
+      shaping,
+      maskSecret,
     },
     sink: {
       url: endpoint,
@@ -148,14 +158,17 @@ export function settle(command: CommandName, flags: Flags, env: Environment): Se
       username: flags.surrealUsername ?? variable('SURREAL_USERNAME') ?? normal?.username,
       password: flags.surrealPassword ?? variable('SURREAL_PASSWORD') ?? normal?.password,
       existing: choice('--existing', existingModes, flags.existing, 'refuse'),
-      values: parseValues(flags.value),
+      values,
     },
     id: checkId(
       flags.id ?? pipelineId({ source: sourceDatabase ?? databaseOf(url) ?? user ?? '', namespace, database }),
     ),
-    batchSize: flags.batchSize === undefined ? undefined : wholeNumber('--batch-size', flags.batchSize, batchSizeMax),
+    batchSize:
+      flags.batchSize === undefined ? undefined : wholeNumber('--batch-size', flags.batchSize, limits.batchSize),
     concurrency:
-      flags.concurrency === undefined ? undefined : wholeNumber('--concurrency', flags.concurrency, concurrencyMax),
+      flags.concurrency === undefined ? undefined : wholeNumber('--concurrency', flags.concurrency, limits.concurrency),
+    transforms,
+    transformConcurrency,
     checkpointDir: saves ? (flags.checkpointDir ?? defaults.checkpointDir) : undefined,
     incrementalFrom,
     incrementalTo,
@@ -218,8 +231,8 @@ function checkPosition(flag: string, text: string | undefined): void {
 }
 
 /** Commas inside of double quotes belong to a name. */
-function list(flag: string, text: string | undefined): readonly string[] | undefined {
-  if (text === undefined) return undefined
+function list(flag: string, text: string | readonly string[] | undefined): readonly string[] | undefined {
+  if (typeof text !== 'string') return text
   const names = (text.match(/(?:"(?:[^"]|"")*"|[^,])+/g) ?? []).map((name) => name.trim()).filter((name) => name !== '')
   if (names.length > 0) return names
   throw new SyncError('E_CONFIG', `${flag} names nothing`, { hint: 'Separate names by commas: users,shop.orders' })

@@ -25,6 +25,11 @@ export interface Sink {
    * sync that was cut off goes on under another name, the table is copied from the start.
    */
   shape?(table: Table): string
+  /**
+   * Whether it obeys `Table.shape.deletes`, in batches of deletes and in barriers. Without it a run with tables whose rows
+   * are not simply to be deleted is refused.
+   */
+  readonly obeysDeletes?: boolean
   /** Connects and checks, without changing anything that a user would see. */
   open?(context: RunContext): Promise<void>
   /**

@@ -9,7 +9,6 @@ import { CopyProgress } from './copy-progress.js'
 import { drain } from './pipeline.js'
 import type { Retries } from './retry.js'
 import { type Run, sizeOf } from './run.js'
-import { applyTransforms } from './transform.js'
 
 export interface FullOptions {
   readonly tables: readonly Table[]
@@ -206,10 +205,11 @@ class Copy {
   }
 
   #rows(batches: AsyncIterable<Batch>, signal: AbortSignal): Promise<void> {
-    const { inFlight, concurrency, transforms } = this.#run.settings
+    const { inFlight, concurrency, transformConcurrency } = this.#run.settings
     return drain(batches, {
       inFlight: Math.max(1, Math.floor(inFlight / concurrency)),
-      transform: (batch) => applyTransforms(batch, transforms),
+      transform: (batch) => this.#run.transform(batch),
+      transformsMax: transformConcurrency,
       write: (batch) => this.#run.write(batch),
       written: (batch) => this.#run.written('full', sizeOf(batch)),
       signal,

@@ -1,12 +1,13 @@
 /** The incremental phase: applies deltas in order, each followed by its checkpoint. */
 import type { Alteration } from '../core/alteration.js'
-import { type Batch, isBarrier } from '../core/batch.js'
+import type { Batch, RowBatch } from '../core/batch.js'
 import type { Position } from '../core/checkpoint.js'
 import type { Delta } from '../core/delta.js'
 import type { Table } from '../core/schema.js'
 import { drain } from './pipeline.js'
 import { type BatchSize, type Run, sizeOf } from './run.js'
-import { applyTransforms } from './transform.js'
+import { isTransformed } from './transform.js'
+import { transformed } from './transforming.js'
 
 export interface IncrementalOptions {
   readonly after: Position
@@ -26,7 +27,7 @@ export async function runIncremental(
   const retries = run.retries()
   // What a transform makes of a row may depend on any of its columns.
   const alterable = (alteration: Alteration) =>
-    transforms.length === 0 && sink.alter !== undefined && (sink.alterable?.(alteration) ?? true)
+    !isTransformed(alteration.table, transforms) && sink.alter !== undefined && (sink.alterable?.(alteration) ?? true)
   let position = options.after
   let behind = true
   for (;;) {
@@ -67,11 +68,12 @@ async function apply(run: Run, delta: Delta): Promise<boolean> {
 }
 
 async function write(run: Run, delta: Delta): Promise<boolean> {
-  const { inFlight, transforms } = run.settings
+  const { inFlight, transformConcurrency } = run.settings
   let changed = false
   await drain(delta.batches, {
     inFlight,
-    transform: (batch) => applyTransforms(batch, transforms),
+    transform: (batch) => run.transform(batch),
+    transformsMax: transformConcurrency,
     write: (batch) => run.write(batch),
     written: (batch) => {
       changed = true
@@ -84,16 +86,14 @@ async function write(run: Run, delta: Delta): Promise<boolean> {
 
 /** Lets the sink pull the delta. Its batches are durable when the whole is, and counted only then. */
 async function commit(run: Run, delta: Delta): Promise<boolean> {
-  const { sink, transforms } = run.settings
+  const { sink, transformConcurrency: aheadMax } = run.settings
   const { signal } = run
   const sizes: BatchSize[] = []
   async function* batches(): AsyncGenerator<Batch> {
-    for await (const batch of delta.batches) {
-      const parts = isBarrier(batch) ? [batch] : await applyTransforms(batch, transforms)
-      for (const part of parts) {
-        sizes.push(sizeOf(part))
-        yield part
-      }
+    const transform = (batch: RowBatch) => run.transform(batch)
+    for await (const batch of transformed(delta.batches, { transform, aheadMax })) {
+      sizes.push(sizeOf(batch))
+      yield batch
     }
     // As in the pipeline: a source that stops early because of the signal has not come to the end.
     signal?.throwIfAborted()

@@ -38,6 +38,12 @@ export interface SyncEngineOptions {
   readonly retry?: Partial<RetryPolicy>
   /** Reshape rows on their way, in this order. They cost the fast path: rows become objects. @defaultValue none */
   readonly transforms?: readonly Transform[]
+  /**
+   * On how many batches transforms work at once, in the whole run; each transform gets one batch at a time and the order of
+   * batches stays. For transforms that wait for others, such as a service that makes embeddings. The batches that are
+   * worked on are in memory. @defaultValue that of `concurrency`
+   */
+  readonly transformConcurrency?: number
 }
 
 export interface EngineSettings {
@@ -51,6 +57,7 @@ export interface EngineSettings {
   readonly progressIntervalMs: number
   readonly retry: RetryPolicy
   readonly transforms: readonly Transform[]
+  readonly transformConcurrency: number
 }
 
 const defaults = {
@@ -70,17 +77,19 @@ const idPattern = /^[A-Za-z0-9_-]{1,64}$/
 /** @throws SyncError `E_CONFIG` */
 export function settle(options: SyncEngineOptions): EngineSettings {
   const { source, sink } = options
+  const concurrency = options.concurrency ?? Math.max(1, Math.min(concurrencyMax, availableParallelism() >> 1))
   const settings: EngineSettings = {
     source,
     sink,
     checkpoints: new Checkpoints(sink, options.checkpoints),
     id: options.id ?? defaults.id,
     inFlight: options.inFlight ?? sink.inFlight ?? defaults.inFlight,
-    concurrency: options.concurrency ?? Math.max(1, Math.min(concurrencyMax, availableParallelism() >> 1)),
+    concurrency,
     limits: { ...defaults.limits, ...sink.limits, ...options.limits },
     progressIntervalMs: options.progressIntervalMs ?? defaults.progressIntervalMs,
     retry: { ...defaults.retry, ...options.retry },
     transforms: options.transforms ?? defaults.transforms,
+    transformConcurrency: options.transformConcurrency ?? concurrency,
   }
   if (!idPattern.test(settings.id)) {
     throw new SyncError('E_CONFIG', 'The pipeline id is not made of 1 to 64 letters, digits, _ and -', {
@@ -89,6 +98,7 @@ export function settle(options: SyncEngineOptions): EngineSettings {
   }
   wholeNumber('inFlight', settings.inFlight)
   wholeNumber('concurrency', settings.concurrency)
+  wholeNumber('transformConcurrency', settings.transformConcurrency)
   wholeNumber('limits.rowsMax', settings.limits.rowsMax)
   wholeNumber('limits.bytesMax', settings.limits.bytesMax)
   wholeNumber('limits.rowBytesMax', settings.limits.rowBytesMax ?? 1)

@@ -1,5 +1,6 @@
 /** Moves the batches of one delta into the sink: transform, write, a bounded number of writes at once. The heart. */
 import { type Batch, isBarrier, type RowBatch } from '../core/batch.js'
+import { transformed } from './transforming.js'
 
 export interface DrainOptions {
   /** How many writes may be open at once. */
@@ -8,6 +9,8 @@ export interface DrainOptions {
   readonly write: (batch: Batch) => Promise<void>
   /** What is written in place of a batch of rows, in this order. */
   readonly transform?: (batch: RowBatch) => Promise<readonly RowBatch[]>
+  /** How many batches are transformed at once; so many are pulled before there is a write slot. @defaultValue 1 */
+  readonly transformsMax?: number
   /** Called once for each batch, after its write resolved. */
   readonly written?: (batch: Batch) => void
   readonly signal?: AbortSignal
@@ -15,25 +18,24 @@ export interface DrainOptions {
 
 /**
  * Resolves when every batch is durable, so that the delta's position may be saved (I2). Batches start in order, barriers
- * run alone (I6), and nothing is pulled before a write slot is free.
+ * run alone (I6), and nothing is pulled before a write slot is free, but for what is transformed meanwhile.
  *
  * On a failure or an abort it pulls nothing more, closes the iterator, waits until every open write has settled, and
  * rejects with the first failure: of a write, of the source, or the signal's reason.
  */
 export async function drain(batches: AsyncIterable<Batch>, options: DrainOptions): Promise<void> {
   const writes = new Writes(options)
+  const { transformsMax: aheadMax = 1 } = options
+  const transform = options.transform && checkedBefore(options.transform, writes)
   try {
     await writes.slot()
-    for await (const batch of batches) {
+    for await (const batch of transform === undefined ? batches : transformed(batches, { transform, aheadMax })) {
       writes.check()
       if (isBarrier(batch)) {
         await writes.settle()
         await writes.begin(batch)
         await writes.settle()
-      } else {
-        const parts = options.transform === undefined ? [batch] : await options.transform(batch)
-        for (const part of parts) await writes.begin(part)
-      }
+      } else await writes.begin(batch)
       await writes.slot()
     }
     // A source that stops early because of the signal has not come to the end, whether it says so or not.
@@ -42,6 +44,14 @@ export async function drain(batches: AsyncIterable<Batch>, options: DrainOptions
     writes.fail(error)
   }
   await writes.settle()
+}
+
+/** After a failure nothing more is begun. */
+function checkedBefore(transform: NonNullable<DrainOptions['transform']>, writes: Writes): typeof transform {
+  return async (batch) => {
+    writes.check()
+    return transform(batch)
+  }
 }
 
 /** The open writes. Its promises never reject: the first failure is remembered, so that a slow source cannot lose it. */

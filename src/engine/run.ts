@@ -1,11 +1,13 @@
 /** What the phases of one run share: settings, events, counters, checkpoints. */
 import type { EventEmitter } from 'eventemitter3'
-import type { Batch, Key, ReplaceBatch } from '../core/batch.js'
+import type { Batch, Key, ReplaceBatch, RowBatch } from '../core/batch.js'
 import type { Checkpoint, CheckpointKind, Position } from '../core/checkpoint.js'
 import type { Phase, SyncEvents } from '../core/events.js'
 import type { Table } from '../core/schema.js'
 import type { EngineSettings } from './options.js'
 import { Retries, type RetryNotice, retrying } from './retry.js'
+import { Slots } from './slots.js'
+import { applyTransforms, transformsOf } from './transform.js'
 
 export type Emit = <E extends keyof SyncEvents>(event: E, ...payload: EventEmitter.EventArgs<SyncEvents, E>) => void
 
@@ -38,12 +40,14 @@ export class Run {
   readonly tables = new Map<string, TableResult>()
   /** The newest position that is durable. */
   position: Position | undefined
+  readonly #transforming: Slots
   #saved: string | undefined
 
   constructor(settings: EngineSettings, emit: Emit, signal: AbortSignal | undefined) {
     this.settings = settings
     this.emit = emit
     this.signal = signal
+    this.#transforming = new Slots(settings.transformConcurrency)
   }
 
   retries(): Retries {
@@ -55,6 +59,13 @@ export class Run {
   /** Runs work that may simply be done again. */
   retrying<T>(work: () => Promise<T>): Promise<T> {
     return retrying(this.retries(), work)
+  }
+
+  /** What transforms make of a batch, as soon as there is a place for it among those that are being transformed. */
+  async transform(batch: RowBatch): Promise<readonly RowBatch[]> {
+    const transforms = transformsOf(batch, this.settings.transforms)
+    if (transforms.length === 0) return [batch]
+    return this.#transforming.within(() => applyTransforms(batch, transforms))
   }
 
   /** Writes one batch, as often as it takes. */

@@ -3,6 +3,7 @@ import type { Checkpoint, Position } from '../core/checkpoint.js'
 import { SyncError } from '../core/errors.js'
 import type { Phase, SyncWarning } from '../core/events.js'
 import type { Table } from '../core/schema.js'
+import { deletesOf } from '../core/shaping.js'
 import type { Sink } from '../core/sink.js'
 import type { RunContext, Source } from '../core/source.js'
 import { isCopied, type Stored } from './checkpoints.js'
@@ -182,6 +183,7 @@ export class SyncEngine extends IsolatingEmitter {
     const start = await this.#start(run, options)
     const { phase, captured, from } = start
     const tables = await source.tables({ signal })
+    refuseDisobedience(sink, tables)
     const capture = { captured: captured && phase === 'full', after: from, signal }
     await run.retrying(async () => source.check?.(tables, capture))
     await run.retrying(async () => sink.check?.(tables, { phase, signal }))
@@ -262,6 +264,16 @@ function refuseUnused(options: RunOptions): void {
   if (given === undefined) return
   throw new SyncError('E_CONFIG', `\`${given[0]}\` means nothing in a run of the full phase alone`, {
     hint: 'Leave it out, or leave out `phase`.',
+  })
+}
+
+/** @throws SyncError `E_CONFIG` */
+function refuseDisobedience({ name, obeysDeletes = false }: Sink, tables: readonly Table[]): void {
+  const table = obeysDeletes ? undefined : tables.find((it) => deletesOf(it) !== 'hard')
+  if (table === undefined) return
+  throw new SyncError('E_CONFIG', `The sink ${name} deletes rows of ${table.label} that are to stay`, {
+    table: table.label,
+    hint: 'Leave out `deletes`, or have the sink obey it and say so by `obeysDeletes`.',
   })
 }
 

@@ -2,21 +2,26 @@
 import { deletes, type Row, type RowBatch, upserts } from '../core/batch.js'
 import { SyncError } from '../core/errors.js'
 import type { Column, Table } from '../core/schema.js'
+import type { TableShape, Transform } from '../core/shaping.js'
+import type { Value } from '../core/value.js'
 
-/**
- * Reshapes rows. Gets rows that exist at the source and returns as many results in the same order: the row to write, or
- * `null` if it must not exist in the sink (I9). Fields may be changed, added and left out; the key stays what it was.
- * Runs in both phases, so it must give the same result for the same row.
- */
-export type Transform = (
-  rows: readonly Row[],
-  table: Table,
-) => readonly (Row | null)[] | Promise<readonly (Row | null)[]>
+export type { Transform } from '../core/shaping.js'
 
-/** Applies the transforms in order. Deletes pass untouched. */
+/** What is to be applied to a batch, in order: the table's own transforms first. Deletes pass untouched. */
+export function transformsOf({ op, table }: RowBatch, general: readonly Transform[]): readonly Transform[] {
+  if (op === 'delete') return []
+  return table.shape === undefined ? general : [...ownTransforms(table.shape), ...general]
+}
+
+/** Whether rows of this table become others on their way. */
+export function isTransformed({ shape }: Table, general: readonly Transform[]): boolean {
+  return general.length > 0 || (shape !== undefined && ownTransforms(shape).length > 0)
+}
+
+/** Applies transforms in order. Deletes pass untouched. */
 export async function applyTransforms(batch: RowBatch, transforms: readonly Transform[]): Promise<readonly RowBatch[]> {
-  if (transforms.length === 0 || batch.op === 'delete') return [batch]
   const { table } = batch
+  if (transforms.length === 0 || batch.op === 'delete') return [batch]
   const before = [...batch.rows()]
   let current: readonly (Row | null)[] = before
   for (const transform of transforms) current = await applyOne(transform, current, table)
@@ -32,6 +37,21 @@ export async function applyTransforms(batch: RowBatch, transforms: readonly Tran
   if (gone.length > 0 && table.key.length > 0) result.push(deletes(table, gone))
   return result
 }
+
+function ownTransforms({ compute = {}, transform }: TableShape): readonly Transform[] {
+  const fields = Object.entries(compute)
+  const computing: Transform = (rows, table) => rows.map((row) => computed(row, table, fields))
+  return [...(fields.length === 0 ? [] : [computing]), ...(transform === undefined ? [] : [transform])]
+}
+
+function computed(row: Row, table: Table, fields: readonly (readonly [string, Computation])[]): Row {
+  const result: Record<string, Value> = Object.assign(Object.create(null), row)
+  // Each from the same row, whatever their order.
+  for (const [field, compute] of fields) result[field] = compute(row, table)
+  return result
+}
+
+type Computation = NonNullable<TableShape['compute']>[string]
 
 async function applyOne(
   transform: Transform,

@@ -161,6 +161,17 @@ describe('forms of values', () => {
     expect(replica.warnings.filter(({ code }) => code.startsWith('value'))).toEqual([])
   })
 
+  it('are chosen by the names of the source', async () => {
+    await using database = await createDatabase()
+    const client = await database.client()
+    await client.query(`create table t (id int primary key, took interval); insert into t values (1, '1 hour')`)
+    const shaping = { t: { as: 'times', rename: { took: 'duration' } } }
+    const values = { columns: { 't.took': { interval: 'string' } } } as const
+    await using replica = await SurrealReplica.open({ url: database.url, source: { shaping }, sink: { values } })
+    await replica.full()
+    expect(await replica.printed('SELECT * FROM times')).toBe(`[{ duration: 'PT1H', id: times:1 }]`)
+  })
+
   it('for a column that does not exist are refused before anything is written', async () => {
     await using database = await createDatabase()
     const client = await database.client()

@@ -21,7 +21,7 @@ import { type ComparisonOptions, type ComparisonReport, expectEqualDatabases } f
 export interface SurrealReplicaOptions {
   /** The source's connection url. */
   readonly url: string
-  readonly source?: Omit<PostgresTriggerSourceOptions, 'url'>
+  readonly source?: Partial<PostgresTriggerSourceOptions>
   readonly sink?: SurrealSinkSettings
   readonly engine?: Partial<SyncEngineOptions>
 }
@@ -30,7 +30,7 @@ export interface SurrealReplicaOptions {
 export class SurrealReplica implements AsyncDisposable {
   readonly db: Surreal
   readonly warnings: SyncWarning[] = []
-  readonly #options: SurrealReplicaOptions
+  #options: SurrealReplicaOptions
   readonly #checkpoints = new MemoryCheckpointStore()
 
   private constructor(db: Surreal, options: SurrealReplicaOptions) {
@@ -43,6 +43,11 @@ export class SurrealReplica implements AsyncDisposable {
     await db.connect('mem://')
     await db.use({ namespace: 'test', database: 'test' })
     return new SurrealReplica(db, options)
+  }
+
+  /** From the next run on. */
+  configure(options: Partial<SurrealReplicaOptions>): void {
+    this.#options = { ...this.#options, ...options }
   }
 
   engine(): SyncEngine {

@@ -436,6 +436,58 @@ describe('a transform', () => {
     expect(log).toEqual(['pull 1', 'write 1', 'pull 2', 'closed', 'done 1'])
   })
 
+  it('works on so many batches at once, and the order of all stays', async () => {
+    const log: string[] = []
+    const waiting: (() => void)[] = []
+    let [running, runningMax] = [0, 0]
+    const transform = async (batch: RowBatch) => {
+      runningMax = Math.max(runningMax, ++running)
+      await new Promise<void>((resolve) => waiting.push(resolve))
+      running -= 1
+      return [batch]
+    }
+    const script = [rows(1), rows(2), rows(3), rows(4), replace, rows(5)]
+    const pulled: string[] = []
+    const result = drain(source(script, pulled), { inFlight: 1, write: collect(log), transform, transformsMax: 3 })
+    while (waiting.length < 3) await turn()
+    await turn()
+    expect([pulled, log]).toEqual([['pull 1', 'pull 2', 'pull 3'], []])
+    // The last one first: what comes after it waits for those before.
+    for (const finish of [...waiting].reverse()) finish()
+    while (waiting.length < 4) await turn()
+    await turn()
+    expect(log).toEqual(['upsert 1', 'upsert 2', 'upsert 3'])
+    // Nothing behind a barrier is pulled before it is written.
+    expect(pulled.slice(3)).toEqual(['pull 4', 'pull replace'])
+    waiting[3]?.()
+    while (waiting.length < 5) await turn()
+    waiting[4]?.()
+    await result
+    expect(log.slice(3)).toEqual(['upsert 4', 'replace replace', 'upsert 5'])
+    expect(runningMax).toBe(3)
+  })
+
+  it('that fails while others run lets those end first', async () => {
+    const ended: string[] = []
+    const go: (() => void)[] = []
+    const transform = async (batch: RowBatch) => {
+      if (nameOf(batch) === '2') throw new Error('no such field')
+      await new Promise<void>((resolve) => go.push(resolve))
+      ended.push(nameOf(batch))
+      return [batch]
+    }
+    const log: string[] = []
+    const options = { inFlight: 1, write: collect(log), transform, transformsMax: 3 }
+    const result = drain(source([rows(1), rows(2), rows(3)], log), options)
+    const watched = watch(result)
+    while (go.length < 2) await turn()
+    expect(watched.state).toBe('open')
+    for (const finish of go) finish()
+    await expect(result).rejects.toThrow('no such field')
+    expect(ended).toEqual(['1', '3'])
+    expect(log).toEqual(['pull 1', 'pull 2', 'pull 3', 'upsert 1', 'end', 'closed'])
+  })
+
   it('counts each part as a write in flight', async () => {
     let [open, openMax] = [0, 0]
     const write = async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { deletes, type Row, type RowBatch, upserts } from '../../src/core/batch.js'
-import { applyTransforms, type Transform } from '../../src/engine/transform.js'
+import { applyTransforms, type Transform, transformsOf } from '../../src/engine/transform.js'
 import { defineTable } from '../../src/testing/index.js'
 
 const table = defineTable('public.users', { tenant: 'integer', id: 'integer', name: 'text', age: 'integer' }, [
@@ -129,6 +129,25 @@ describe('a transform', () => {
     const results = await applyTransforms(gone, [() => Promise.reject(new Error('must not be called'))])
     expect(results).toHaveLength(1)
     expect(results[0]).toBe(gone)
+  })
+})
+
+describe('the shape of a table', () => {
+  it("computes fields from the row, then transforms it, then come the engine's transforms", async () => {
+    const shape = {
+      compute: { title: (row: Row) => `Mx ${row.name}`, name: (row: Row) => String(row.name).toLowerCase() },
+      transform: mapping((row) => (row.age === 17 ? null : { ...row, from: row.title ?? null })),
+    }
+    const shaped = upserts({ ...table, shape }, users)
+    const transforms = transformsOf(shaped, [mapping((row) => ({ ...row, last: row.from ?? null }))])
+    const [kept, gone] = await applyTransforms(shaped, transforms)
+    expect(kept && [...kept.rows()].map(({ name, title, last }) => [name, title, last])).toEqual([
+      ['ada', 'Mx Ada', 'Mx Ada'],
+      ['bob', 'Mx Bob', 'Mx Bob'],
+    ])
+    expect(gone && cells(gone)).toEqual([[2, 1]])
+    expect(transformsOf(deletes(shaped.table, users), transforms)).toEqual([])
+    expect(transformsOf(batch, transforms)).toBe(transforms)
   })
 })
 

@@ -44,6 +44,9 @@ export class BatchWriter {
   /** Writes a batch of rows in as many transactions as it takes. */
   async rows(lane: Lane, plan: TablePlan, batch: RowBatch, ownership: Ownership, options: Abortable): Promise<void> {
     const { target, table } = plan
+    const upsert = this.rewrites(plan) ? 'rewrite' : 'upsert'
+    const kind = batch.op === 'delete' ? plan.removal.kind : upsert
+    if (kind === undefined) return
     const inserting = batch.op === 'upsert' && ownership.isFresh(target)
     const limits = inserting ? this.#config.insertLimits : this.#config.writeLimits
     const encoder = new RowEncoder(lane.writer, plan, batch, limits)
@@ -56,7 +59,7 @@ export class BatchWriter {
         // The rows were there: a chunk that is read again, or another writer.
         ownership.notFresh(target)
       }
-      await write(batch.op === 'upsert' && this.rewrites(plan) ? 'rewrite' : batch.op)
+      await write(kind)
     }
   }
 
@@ -89,6 +92,7 @@ export class BatchWriter {
   ): Promise<void> {
     const { target, table } = plan
     if (batch.op === 'replace') this.#replaced.add(target)
+    if (plan.removal.kind === undefined) return
     if (!ownership.isOwned(target)) {
       this.#skipSweep(table, `holds records of others that \`existing: 'keep'\` protects`)
     } else if (batch.op === 'truncate') await removeAll(lane, plan, options)

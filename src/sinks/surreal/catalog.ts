@@ -70,6 +70,18 @@ export class Catalog {
       })
     }
     const plan = planTable(table, this.#targets.get(table.label) ?? this.#targetOf(table), this.#choices)
+    const { field } = plan.removal
+    if (field !== undefined && (field === 'id' || [...plan.shape.fieldNames.values()].includes(field))) {
+      throw new SyncError(
+        'E_NAME_COLLISION',
+        `${table.label} has a column ${field}, which would mark deleted records`,
+        {
+          table: table.label,
+          column: field,
+          hint: 'Choose another field: `deletes: { soft: "removed_at" }`, or another name for the column.',
+        },
+      )
+    }
     this.#plans.set(table, plan)
     return plan
   }

@@ -31,10 +31,12 @@ export class DeltaCommit {
 
   /** Takes in the rows of a batch. The batch is no longer needed when this resolves. */
   async add(plan: TablePlan, batch: RowBatch, rewrites: boolean): Promise<void> {
+    const kind = batch.op === 'delete' ? plan.removal.kind : rewrites ? 'rewrite' : 'upsert'
+    if (kind === undefined) return
     const encoder = new RowEncoder(this.#lane.writer, plan, batch, this.#limits)
     for (let piece = encoder.next(); piece !== undefined; piece = encoder.next()) {
       if (this.#part.isFullFor(piece, this.#limits)) await this.#send()
-      this.#part.add(piece, batch, rewrites)
+      this.#part.add(piece, plan, kind)
     }
   }
 

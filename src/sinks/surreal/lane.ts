@@ -51,7 +51,7 @@ export interface Write extends Step {
 
 /** What takes effect at once. */
 export interface Transaction {
-  /** At most one with records and one with ids. */
+  /** At most one with records, one with ids and one with marks. */
   readonly steps: readonly Step[]
   /** What becomes true with it, for whoever reads the lane's state record. */
   readonly progress?: Progress

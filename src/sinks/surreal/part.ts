@@ -1,8 +1,9 @@
 /** Rows of any tables on their way into one transaction. */
-import type { RowBatch } from '../../core/batch.js'
 import { cbor } from './cbor-buffer.js'
 import type { Transaction } from './lane.js'
 import { type Piece, type PieceLimits, pieceHeadSize } from './row-encoder.js'
+import type { WriteKind } from './statements.js'
+import type { TablePlan } from './table-plan.js'
 
 /** Encoded rows without the head of the array that they came in. */
 class Rows {
@@ -37,6 +38,7 @@ class Rows {
 
 export class Part {
   readonly #deletes = new Rows()
+  readonly #marks = new Rows()
   readonly #upserts = new Rows()
   readonly #tables = new Set<string>()
   #rowCount = 0
@@ -49,23 +51,24 @@ export class Part {
     return this.#rowCount + rowCount > rowsMax || this.#byteCount + bytes.length > bytesMax
   }
 
-  /** Takes a copy of the piece. @param rewrites see `rewrite` in {@link WriteKind} */
-  add(piece: Piece, { op, table }: Pick<RowBatch, 'op' | 'table'>, rewrites: boolean): void {
-    const rows = op === 'delete' ? this.#deletes : this.#upserts
+  /** Takes a copy of the piece. Once there is something to rewrite, everything is. */
+  add(piece: Piece, { table }: TablePlan, kind: Exclude<WriteKind, 'insert'>): void {
+    const rows = kind === 'delete' ? this.#deletes : kind === 'mark' ? this.#marks : this.#upserts
     rows.add(piece)
     this.#tables.add(table.label)
     this.#rowCount += piece.rowCount
     this.#byteCount += piece.bytes.length
-    this.#rewrites ||= rewrites && op === 'upsert'
+    this.#rewrites ||= kind === 'rewrite'
   }
 
-  /** What the transaction does. The order does not matter: no key is in both (I3). */
+  /** What the transaction does. The order does not matter: no key is in two of them (I3). */
   transaction(): Transaction {
     const [table] = this.#tables
     const upsert = this.#rewrites ? 'rewrite' : 'upsert'
     return {
       steps: [
         ...(this.#deletes.empty ? [] : [{ kind: 'delete', bytes: this.#deletes.bytes() } as const]),
+        ...(this.#marks.empty ? [] : [{ kind: 'mark', bytes: this.#marks.bytes() } as const]),
         ...(this.#upserts.empty ? [] : [{ kind: upsert, bytes: this.#upserts.bytes() } as const]),
       ],
       ...(this.#tables.size === 1 && { table }),

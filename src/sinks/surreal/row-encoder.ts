@@ -14,7 +14,7 @@ export interface PieceLimits {
   readonly rowHint: string
 }
 
-/** An array of records, or of record ids for a delete. The bytes are borrowed until the next piece is asked for. */
+/** An array of records, or of record ids for a delete, or of marks with those ids. The bytes are borrowed until the next piece is asked for. */
 export interface Piece {
   readonly rowCount: number
   readonly bytes: Uint8Array
@@ -81,6 +81,7 @@ export class RowEncoder {
     const writer = this.#writer
     const { recordPrefix, fields, open } = this.#layout
     if (this.#deleting) {
+      writer.putRaw(this.#plan.removal.prefix)
       this.#putRecordId()
       return
     }

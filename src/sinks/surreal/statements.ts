@@ -4,8 +4,8 @@ import { quoteIdentifier } from './quote.js'
 /** The table of state records, beside the target tables. */
 export const stateTable = 'surreal_sync_state'
 
-/** What a write transaction does with records, or with the ids of records to delete. */
-export type WriteKind = 'insert' | 'upsert' | 'rewrite' | 'delete' | 'alter'
+/** What a write transaction does with records, with the ids of records to delete or alter, or with those to mark as deleted. */
+export type WriteKind = 'insert' | 'upsert' | 'rewrite' | 'delete' | 'alter' | 'mark'
 
 /** Fields that records get, as null, where they have none; and fields that they lose. */
 export interface FieldChanges {
@@ -18,6 +18,7 @@ export const fencedText = 'surreal_sync: state record is '
 
 /** The parameter that carries them. Records and ids may travel in one transaction. */
 export function writeParameter(kind: WriteKind): string {
+  if (kind === 'mark') return 'marks'
   return kind === 'delete' || kind === 'alter' ? 'ids' : 'records'
 }
 
@@ -27,6 +28,9 @@ export function writeParameter(kind: WriteKind): string {
  *
  * SurrealDB does not store an update that it finds equal to what is there, and to it `1`, `1f` and `1dec` are equal. To
  * rewrite is to see to it that the new kind is stored, by way of an empty record where it has to be.
+ *
+ * A record that is marked keeps the time of its first mark, so that to do it again changes nothing. One that is not there
+ * stays so.
  */
 const writes: { readonly [Kind in WriteKind]: (rows: string, fields: FieldChanges) => string } = {
   insert: (rows) => `INSERT ${rows} RETURN NONE;`,
@@ -51,6 +55,9 @@ const writes: { readonly [Kind in WriteKind]: (rows: string, fields: FieldChange
       dropped.length === 0 ? [] : [`UPDATE $records UNSET ${dropped.map(quoteIdentifier).join(', ')} RETURN NONE;`]
     return [`LET $records = ${rows};`, ...nulls, ...gone].join('\n')
   },
+  mark: (rows) => `FOR $row IN ${rows} {
+  UPDATE $row.id MERGE object::from_entries([[$row.field, time::now()]]) WHERE $this[$row.field] = NONE RETURN NONE
+};`,
 }
 
 /** What every transaction of a lane does to its state record. Other fields of it stay. */

@@ -50,6 +50,7 @@ const stopMsMax = 5_000
  */
 export class SurrealSink implements Sink, CheckpointStore {
   readonly name = 'surrealdb'
+  readonly obeysDeletes = true
   readonly address: string | undefined
   readonly limits: BatchLimits
   readonly inFlight: number

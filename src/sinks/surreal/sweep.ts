@@ -1,4 +1,4 @@
-/** Removing records without ever deleting a whole table in one transaction, which SurrealKV does not survive. */
+/** Removing records, or marking them, without ever deleting a whole table in one transaction, which SurrealKV does not survive. */
 import type { Key, ReplaceBatch } from '../../core/batch.js'
 import type { Abortable } from '../../core/source.js'
 import { cbor } from './cbor-buffer.js'
@@ -42,17 +42,22 @@ export async function removeAbsent(
 
 async function removeRecords(
   lane: Lane,
-  { table }: TablePlan,
+  { table, removal }: TablePlan,
   ids: readonly StoredId[],
   options: Abortable,
 ): Promise<void> {
-  await lane.write({ kind: 'delete', bytes: idsBytes(lane, ids), table: table.label }, options)
+  const { kind, prefix } = removal
+  if (kind === undefined) return
+  await lane.write({ kind, bytes: idsBytes(lane, ids, prefix), table: table.label }, options)
 }
 
-/** An array of record ids in CBOR, valid until the lane encodes something else. */
-export function idsBytes({ writer }: Lane, ids: readonly StoredId[]): Uint8Array {
+/** An array of record ids in CBOR, each behind the prefix, valid until the lane encodes something else. */
+export function idsBytes({ writer }: Lane, ids: readonly StoredId[], prefix?: Uint8Array): Uint8Array {
   writer.reset(keptBytesMax)
   writer.putHead(cbor.array, ids.length)
-  for (const { bytes } of ids) writer.putRaw(bytes)
+  for (const { bytes } of ids) {
+    if (prefix !== undefined) writer.putRaw(prefix)
+    writer.putRaw(bytes)
+  }
   return writer.slice(0, writer.position)
 }

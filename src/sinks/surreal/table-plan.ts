@@ -1,6 +1,7 @@
 /** What is worked out once per table: its target, its record ids, its fields as bytes. */
 import type { RowBatch } from '../../core/batch.js'
 import type { Column, Table } from '../../core/schema.js'
+import { deletesOf } from '../../core/shaping.js'
 import { CborBuffer, cbor } from './cbor-buffer.js'
 import { type RecordShape, recordShape } from './record-id.js'
 import { CellSite, type ValueForms } from './types.js'
@@ -17,8 +18,19 @@ export interface TablePlan {
   readonly keySites: readonly CellSite[]
   /** Of columns that the table does not have. */
   readonly forms: ValueForms
+  /** What becomes of records whose rows are gone. */
+  readonly removal: Removal
   /** The layout of batches with all of the table's columns. */
   readonly layout: RowLayout
+}
+
+export interface Removal {
+  /** Undefined: nothing. */
+  readonly kind: 'delete' | 'mark' | undefined
+  /** The field that marks them. */
+  readonly field?: string
+  /** What goes in front of each record id. */
+  readonly prefix: Uint8Array
 }
 
 /** One cell of a record: where it comes from and what goes in front of it. */
@@ -47,7 +59,7 @@ export interface RowLayout {
 /** Columns that are added have sites of their own, up to this many. */
 const sitesMax = 5_000
 
-type Layable = Pick<TablePlan, 'table' | 'shape' | 'sites' | 'keySites' | 'forms'>
+type Layable = Pick<TablePlan, 'table' | 'shape' | 'sites' | 'keySites' | 'forms' | 'removal'>
 
 export function planTable(table: Table, target: string, choices: ValueChoices): TablePlan {
   const [firstKey] = table.key
@@ -62,7 +74,7 @@ export function planTable(table: Table, target: string, choices: ValueChoices): 
       ? new CellSite(table.label, column.name, choices.forms(table, column))
       : site
   })
-  const plan = { table, target, shape, sites, keySites, forms: choices.general }
+  const plan = { table, target, shape, sites, keySites, forms: choices.general, removal: removalOf(table) }
   return { ...plan, layout: layOut(plan, table.columns, false) }
 }
 
@@ -87,6 +99,16 @@ function layOut(plan: Layable, columns: readonly Column[], sparse: boolean): Row
   return { key: keyCells(plan, columns), fields, recordPrefix: prefix.slice(0, prefix.position).slice(), open }
 }
 
+function removalOf(table: Table): Removal {
+  const policy = deletesOf(table)
+  if (policy === 'ignore') return { kind: undefined, prefix: new Uint8Array(0) }
+  if (policy === 'hard') return { kind: 'delete', prefix: new Uint8Array(0) }
+  const buffer = new CborBuffer(256)
+  buffer.putHead(cbor.map, 2)
+  for (const part of ['field', policy.soft, 'id']) buffer.putText(part)
+  return { kind: 'mark', field: policy.soft, prefix: buffer.slice(0, buffer.position).slice() }
+}
+
 function siteOf({ table, sites, forms }: Layable, column: string): CellSite {
   const site = sites.get(column) ?? new CellSite(table.label, column, forms)
   if (sites.size < sitesMax) sites.set(column, site)
@@ -104,14 +126,14 @@ function keyCells({ table, keySites }: Layable, columns: readonly Column[]): rea
 }
 
 /** The table's columns have the names they always have. A column that was added yields to them, and is never called `id`. */
-function fieldNames({ table, shape }: Layable, columns: readonly Column[]): ReadonlyMap<string, string> {
+function fieldNames({ table, shape, removal }: Layable, columns: readonly Column[]): ReadonlyMap<string, string> {
   const own = new Set(table.columns.map(({ name }) => name))
   const names = new Map<string, string>()
   for (const { name } of columns) {
     const field = shape.fieldNames.get(name)
     if (field !== undefined) names.set(name, field)
   }
-  const taken = new Set(['id', ...names.values()])
+  const taken = new Set(['id', ...(removal.field === undefined ? [] : [removal.field]), ...names.values()])
   for (const { name } of columns) {
     if (own.has(name)) continue
     let field = name

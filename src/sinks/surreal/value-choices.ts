@@ -51,8 +51,8 @@ export class ValueChoices {
     this.general = valueForms(this.#options)
   }
 
-  forms(table: Table, { name, sourceType }: Column): ValueForms {
-    const found = [...typeNames(sourceType).map((type) => this.#types.get(type)), ...this.#ofColumn(table, name)]
+  forms(table: Table, { name, sourceName = name, sourceType }: Column): ValueForms {
+    const found = [...typeNames(sourceType).map((type) => this.#types.get(type)), ...this.#ofColumn(table, sourceName)]
     const exceptions = found.filter((options) => options !== undefined)
     if (exceptions.length === 0) return this.general
     const options: ValueOptions = Object.assign({}, this.#options, ...exceptions)
@@ -68,8 +68,8 @@ export class ValueChoices {
     const columns = new Set<string>()
     const types = new Set<string>()
     for (const table of tables) {
-      for (const { name, sourceType } of table.columns) {
-        columns.add(`${table.label}.${name}`).add(`${table.name}.${name}`)
+      for (const { name, sourceName = name, sourceType } of table.columns) {
+        for (const column of columnNames(table, sourceName)) columns.add(column)
         for (const type of typeNames(sourceType)) types.add(type)
       }
     }
@@ -80,8 +80,13 @@ export class ValueChoices {
   }
 
   #ofColumn(table: Table, name: string): readonly (ValueOptions | undefined)[] {
-    return [this.#columns.get(`${table.name}.${name}`), this.#columns.get(`${table.label}.${name}`)]
+    return columnNames(table, name).map((column) => this.#columns.get(column))
   }
+}
+
+/** The names by which a column may be chosen, the most exact one last. They are those of the source. */
+function columnNames({ label, schema }: Table, name: string): readonly string[] {
+  return [`${label.slice(schema.length + 1)}.${name}`, `${label}.${name}`]
 }
 
 /** The name that PostgreSQL prints: `character varying(20)` for `varchar(20)`. */

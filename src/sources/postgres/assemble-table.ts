@@ -8,6 +8,7 @@ import type {
   CatalogRights,
   CatalogStorage,
 } from './catalog-tables.js'
+import { firstUserOid } from './catalog-types.js'
 import type { PostgresColumn, PostgresKeyColumn, PostgresTable } from './postgres-table.js'
 import { quoteName, quoteQualified } from './quoted-name.js'
 import type { ColumnType, TypeResolver } from './types.js'
@@ -61,6 +62,7 @@ export function assembleTable({ relation, rights, storage, columns, indexes, typ
     frame,
     storage: storageHash,
     pages: storage.pages,
+    userTypes: columns.some(({ typeOid }) => typeOid >= firstUserOid),
     refusedKeyType: index === undefined ? refusedKeyType(indexes, unusable) : undefined,
     ...rights,
   }
@@ -83,6 +85,7 @@ function postgresColumn(column: CatalogColumn, type: ColumnType, description: un
     identity: hash([identityOf(column), select, description]),
     startsNull: column.nullable && column.generated === '' && !column.missing,
     selectFrom: (alias) => type.select(`${alias}.${quoted}`),
+    printed: type.printed,
   }
 }
 

@@ -91,7 +91,8 @@ function isState(error: unknown): boolean {
   return stringField(error, 'severity') !== undefined && stringField(error, 'code') !== undefined
 }
 
-function publicMessage(error: unknown): string {
+/** The message of a foreign error as far as it names no value. */
+export function publicMessage(error: unknown): string {
   const code = stringField(error, 'code')
   if (isState(error) && code !== undefined) {
     const message =

@@ -9,6 +9,7 @@ import type { AuditNames } from './schema.sql.js'
 import type { Session, TextRow } from './session.js'
 import type { TableSelection } from './table-pattern.js'
 import { type KeylessTables, selectTables } from './table-selection.js'
+import type { TableShaper } from './table-shape.js'
 
 export class Inspection implements AsyncDisposable {
   /** The tables that are replicated. */
@@ -33,7 +34,7 @@ export class Inspection implements AsyncDisposable {
   static async open(
     connections: Connections,
     names: AuditNames,
-    selection: TableSelection & { readonly keyless?: KeylessTables },
+    selection: TableSelection & { readonly keyless?: KeylessTables; readonly shaper: TableShaper },
     { signal }: Abortable,
   ): Promise<Inspection> {
     signal?.throwIfAborted()
@@ -41,7 +42,7 @@ export class Inspection implements AsyncDisposable {
     try {
       return await session.within('look', async () => {
         const keyless = selection.keyless ?? 'refuse'
-        const tables = await selectTables(session, selection, { keyless, warn: () => {} })
+        const tables = await selectTables(session, selection, { keyless, warn: () => {}, shaper: selection.shaper })
         const { relation } = await readAuditState(session, names)
         return new Inspection(connections, session, tables, relation === undefined ? undefined : names)
       })

@@ -28,6 +28,8 @@ export interface Introspection {
   readonly unknown: readonly UnknownTable[]
   /** The patterns in `schemas` that match nothing at all. */
   readonly unknownSchemas: readonly string[]
+  /** All relations of the database that rows could be read from, selected or not. */
+  readonly relations: readonly Pick<CatalogRelation, 'schema' | 'name'>[]
 }
 
 /** A pattern of tables, and the schema that it names if that does not exist either. */
@@ -42,7 +44,8 @@ const ownTable = /^surreal_sync_/
 /** Reads the catalog. Several statements: run it in a transaction to see one state. */
 export async function introspect(client: ClientBase, selection: TableSelection = {}): Promise<Introspection> {
   const selector = new Selector(selection)
-  const relations = (await readRelations(client)).filter((relation) => selector.wants(relation))
+  const all = await readRelations(client)
+  const relations = all.filter((relation) => selector.wants(relation))
   const skipped: SkippedTable[] = []
   const wanted: CatalogRelation[] = []
   for (const relation of relations) {
@@ -65,6 +68,7 @@ export async function introspect(client: ClientBase, selection: TableSelection =
     skipped,
     unknown: selector.unknown(relations, schemas),
     unknownSchemas: selector.unknownSchemas(schemas),
+    relations: all,
   }
 }
 

@@ -53,6 +53,7 @@ function systemColumn(
     identity: name,
     startsNull: false,
     selectFrom: (alias) => `${alias}.${quoted}${cast}`,
+    printed: (reference) => `${reference}::pg_catalog.text`,
     castType: name === 'ctid' ? 'pg_catalog.tid' : 'pg_catalog.oid',
     builtin: true,
     equality: 'OPERATOR(pg_catalog.=)',

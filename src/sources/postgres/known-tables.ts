@@ -5,6 +5,7 @@ import { isKeyedByAddress, keyedByAddress } from './keyless-table.js'
 import type { PostgresTable } from './postgres-table.js'
 import type { Session } from './session.js'
 import { readMarks } from './table-marks.js'
+import type { TableShaper } from './table-shape.js'
 
 interface KnownTable {
   readonly table: PostgresTable
@@ -16,14 +17,18 @@ const namesSql = 'select pg_catalog.to_regclass($1)::pg_catalog.oid'
 export class KnownTables {
   readonly #known = new Map<number, KnownTable>()
 
-  private constructor() {}
+  readonly #shaper: TableShaper
+
+  private constructor(shaper: TableShaper) {
+    this.#shaper = shaper
+  }
 
   /** Looks at all of them at once. The marks come first: what changes in between is found by them. */
-  static async load(session: Session, tables: readonly PostgresTable[]): Promise<KnownTables> {
-    const made = new KnownTables()
+  static async load(session: Session, tables: readonly PostgresTable[], shaper: TableShaper): Promise<KnownTables> {
+    const made = new KnownTables(shaper)
     if (tables.length === 0) return made
     const marks = await readMarks(session, tables)
-    for (const table of await asTheyAre(session, tables)) {
+    for (const table of await asTheyAre(session, tables, shaper)) {
       const mark = marks.get(table.oid)
       if (mark !== undefined) made.#known.set(table.oid, { table, mark: mark.whole })
     }
@@ -44,7 +49,7 @@ export class KnownTables {
   async current(session: Session, table: PostgresTable): Promise<PostgresTable> {
     const known = this.#known.get(table.oid)
     if (known?.table.relation === table.relation && (await this.#isSame(session, known))) return known.table
-    const [now] = await asTheyAre(session, [table])
+    const [now] = await asTheyAre(session, [table], this.#shaper)
     if (now?.relation === table.relation) return now
     throw gone(table)
   }
@@ -65,16 +70,21 @@ function gone({ label }: PostgresTable): SyncError {
 }
 
 /** The same tables as they are now; the same objects where nothing has changed, because sinks know tables by the object. */
-async function asTheyAre(session: Session, tables: readonly PostgresTable[]): Promise<readonly PostgresTable[]> {
-  const found: PostgresTable[] = []
+async function asTheyAre(
+  session: Session,
+  tables: readonly PostgresTable[],
+  shaper: TableShaper,
+): Promise<readonly PostgresTable[]> {
+  const current: PostgresTable[] = []
   for (const keyless of [false, true]) {
     const before = new Map(tables.filter((it) => isKeyedByAddress(it) === keyless).map((table) => [table.oid, table]))
     if (before.size === 0) continue
-    for (const now of await introspectTables(session.client, [...before.keys()], keyless)) {
+    for (const found of await introspectTables(session.client, [...before.keys()], keyless)) {
+      const now = shaper.shape(found)
       const table = before.get(now.oid)
-      if (table?.fingerprint === now.fingerprint) found.push(table)
-      else found.push(keyless ? keyedByAddress(now) : now)
+      if (table?.fingerprint === now.fingerprint) current.push(table)
+      else current.push(keyless ? keyedByAddress(now) : now)
     }
   }
-  return found
+  return current
 }

@@ -21,6 +21,7 @@ import { StructureWatch } from './structure-watch.js'
 import type { Lock } from './table-locks.js'
 import { parseRecord } from './table-marks.js'
 import type { TableSelection } from './table-pattern.js'
+import type { TableShaper } from './table-shape.js'
 
 export interface ReaderOptions {
   readonly connections: Connections
@@ -35,6 +36,8 @@ export interface ReaderOptions {
   readonly selection?: TableSelection
   /** See `ChangeOptions`. */
   readonly alterable?: (alteration: Alteration) => boolean
+  /** How rows are shaped. Default: not at all. */
+  readonly shaper?: TableShaper
   /** Replaceable for tests that prove that they matter. */
   readonly parts?: ReaderParts
 }
@@ -51,7 +54,8 @@ export interface OpenReader {
 
 /** @throws SyncError if the position cannot be continued from, or the changes of a table that was named are not captured */
 export async function openReader(after: AuditPosition, options: ReaderOptions): Promise<OpenReader> {
-  const { connections, installer, names, warn, selection, alterable, parts = { tracker: GapTracker, lock } } = options
+  const { connections, installer, names, warn, selection, alterable, shaper } = options
+  const { parts = { tracker: GapTracker, lock } } = options
   connections.verify(undefined)
   const { identity, audit, known, followed, others } = await connections.use((session) =>
     findFollowed(session, after, options),
@@ -70,7 +74,7 @@ export async function openReader(after: AuditPosition, options: ReaderOptions): 
         'Nothing is recorded of what the tables were at this position: if one was altered since in a way that fires no trigger, run a full sync',
     })
   }
-  const structure = new StructureWatch({ connections, installer, tables: followed, warn, selection, alterable })
+  const structure = new StructureWatch({ connections, installer, tables: followed, warn, selection, alterable, shaper })
   const progress = new Progress({
     tracker: new parts.tracker(after.highest, after.gaps),
     held: new HeldTables(),

@@ -6,6 +6,7 @@ import type { CopyOptions } from './copy-stream.js'
 import { sourceError } from './errors.js'
 import { isKeyedByAddress } from './keyless-table.js'
 import type { PostgresTable } from './postgres-table.js'
+import { filterOf } from './row-filter.js'
 import type { Session } from './session.js'
 
 /** A range of pages of one table. */
@@ -59,7 +60,8 @@ export async function* readPages(session: Session, chunk: PageChunk, options: Co
   const { table, from, to } = chunk
   const list = table.columns.map(({ select }) => select).join(', ')
   const ranges = [...(from === 0 ? [] : [`ctid >= '(${from},0)'`]), ...(to === undefined ? [] : [`ctid < '(${to},0)'`])]
-  const where = ranges.length === 0 ? '' : ` where ${ranges.join(' and ')}`
+  const conditions = [...ranges, ...filterOf(table)]
+  const where = conditions.length === 0 ? '' : ` where ${conditions.join(' and ')}`
   const sql = `copy (select ${list} from ${table.only ? 'only ' : ''}${table.relation} t${where}) to stdout (format binary)`
   const columnNames = table.columns.map(({ name }) => name)
   try {

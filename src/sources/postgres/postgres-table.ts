@@ -19,6 +19,8 @@ export interface PostgresColumn extends Column {
   readonly startsNull: boolean
   /** The same as `select`, of a table alias that is already quoted. */
   selectFrom(alias: string): string
+  /** The expression for a cell as PostgreSQL prints it, of a reference to the column. */
+  printed(reference: string): string
 }
 
 export interface PostgresKeyColumn extends PostgresColumn {
@@ -67,6 +69,8 @@ export interface PostgresTable extends Table {
   readonly rowSecurity: boolean
   /** The pages of the table's file (for a partitioned table of all partitions), at the time of the introspection. */
   readonly pages: number
+  /** Whether any of its columns, selected or not, is of a type that somebody made. */
+  readonly userTypes: boolean
   /** Of a table without a key: the type of a column that would be one, but for code that its owner could run. */
   readonly refusedKeyType: string | undefined
 }

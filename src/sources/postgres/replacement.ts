@@ -25,7 +25,8 @@ export function replacementOf(
   const captured = isCaptured(state)
   if (before === undefined) return captured ? undefined : replaced('was not captured for a while')
   if (before.label !== now.label) return { code: 'table_renamed', what: `was ${before.label} before` }
-  if (before.structure !== now.structure) return replaced('has other columns, another key or other partitions')
+  if (before.structure !== now.structure)
+    return replaced('has other columns, another key, other partitions or another shape')
   if (before.storage !== now.storage && before.columns !== now.columns) return replaced('was rewritten')
   if (isRelabelled(before, mark)) return replaced('has an enum of which a value was renamed')
   // A function of an older release captured just as well, if it is the one that was there.

@@ -9,6 +9,7 @@ import { sourceError } from './errors.js'
 import { keyAt, keyTypes } from './key-cells.js'
 import { askedPart, guarded, isValueError, jsonArray, possibleKeys } from './possible-keys.js'
 import type { PostgresColumn, PostgresTable } from './postgres-table.js'
+import { filterOf } from './row-filter.js'
 import type { Session } from './session.js'
 
 /**
@@ -87,7 +88,10 @@ async function* copyKeys(
 /** A lateral subquery with `offset 0` keeps the planner at one index scan for each key. */
 function rereadSql(table: PostgresTable, keys: readonly string[], columns: readonly PostgresColumn[]): string {
   const asked = table.key.map((column, index) => `${askedPart(column, index, 'e.v')} as ${column.quoted}`)
-  const matches = table.key.map(({ quoted, equality }) => `t.${quoted} ${equality} k.${quoted}`)
+  const matches = [
+    ...table.key.map(({ quoted, equality }) => `t.${quoted} ${equality} k.${quoted}`),
+    ...filterOf(table),
+  ]
   const list = (of: readonly PostgresColumn[]) => of.map(({ select }, index) => `${select} as c${index}`).join(', ')
   return `copy (
 select a.*, r.*

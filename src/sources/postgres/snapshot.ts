@@ -14,6 +14,7 @@ import type { PostgresTable } from './postgres-table.js'
 import { absentKeys } from './reread.js'
 import type { Session } from './session.js'
 import { ownTable } from './table-selection.js'
+import type { TableShaper } from './table-shape.js'
 
 /** How a full sync sees the tables. */
 export type SnapshotMode = 'auto' | 'consistent' | 'chunked'
@@ -24,6 +25,7 @@ interface SnapshotSetup {
   readonly position: Position
   /** Names the run. */
   readonly run: string
+  readonly shaper: TableShaper
 }
 
 /** How keys are asked about: few at a time, and small. */
@@ -47,8 +49,9 @@ export class ChunkedSnapshot implements Snapshot {
   }
 
   static async open(setup: SnapshotSetup): Promise<ChunkedSnapshot> {
-    const load = (session: Session) => session.within('look', () => KnownTables.load(session, setup.tables))
-    return new ChunkedSnapshot(setup, await setup.connections.use(load))
+    const { connections, tables, shaper } = setup
+    const load = (session: Session) => session.within('look', () => KnownTables.load(session, tables, shaper))
+    return new ChunkedSnapshot(setup, await connections.use(load))
   }
 
   chunks(table: Table): Promise<readonly Chunk[]> {
@@ -116,7 +119,7 @@ export class ConsistentSnapshot implements Snapshot {
       await lock(session, tables)
       const [row] = await session.rows('exporting the snapshot', 'select pg_catalog.pg_export_snapshot()')
       // Before the lock they may have been altered since they were looked at last.
-      const known = await KnownTables.load(session, tables)
+      const known = await KnownTables.load(session, tables, setup.shaper)
       return new ConsistentSnapshot(setup, session, known, row?.[0] ?? '')
     } catch (error) {
       session.destroy()

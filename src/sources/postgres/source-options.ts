@@ -2,8 +2,9 @@
 import type { TriggerLevel } from './capture-function.js'
 import type { SnapshotMode } from './snapshot.js'
 import type { KeylessTables } from './table-selection.js'
+import type { ShapingOptions } from './table-shape.js'
 
-export interface PostgresTriggerSourceOptions {
+export interface PostgresTriggerSourceOptions extends ShapingOptions {
   /**
    * `postgresql://user:password@host:port/database?sslmode=…`. Without `sslmode`: verified TLS; near hosts (loopback,
    * private addresses, single-label names) that offer no TLS are used without it, with a warning.

@@ -18,11 +18,13 @@ import {
   parseRecord,
   readListing,
   readMarks,
+  readNames,
   recordOf,
   recordText,
   type TableMark,
   type TableRecord,
 } from './table-marks.js'
+import { TableShaper } from './table-shape.js'
 import { Unapplied } from './unapplied.js'
 
 /** Up to so many tables are all compared in the snapshot of each delta. */
@@ -46,6 +48,8 @@ export interface WatchOptions {
   readonly warn: (warning: SyncWarning) => void
   /** Which tables to follow, by name, when names change hands. Default: those given, whatever their names. */
   readonly selection?: TableSelection
+  /** How rows are shaped. Default: not at all. */
+  readonly shaper?: TableShaper
   /** Whether the sink takes this in place. Default: never. */
   readonly alterable?: (alteration: Alteration) => boolean
 }
@@ -55,6 +59,7 @@ export class StructureWatch {
   readonly #installer: Installer
   readonly #warn: (warning: SyncWarning) => void
   readonly #selection: TableSelection | undefined
+  readonly #shaper: TableShaper
   readonly #watched = new Map<number, Watched>()
   /** What must reach the sink although perhaps no row has changed. */
   readonly unapplied = new Unapplied()
@@ -65,12 +70,13 @@ export class StructureWatch {
   #listing: string | undefined
   #structures: Readonly<Record<string, string>> | undefined
 
-  constructor({ connections, installer, tables, warn, selection, alterable = () => false }: WatchOptions) {
+  constructor({ connections, installer, tables, warn, selection, shaper, alterable = () => false }: WatchOptions) {
     this.#connections = connections
     this.#installer = installer
     this.#warn = warn
     this.#selection = selection
     this.#alterable = alterable
+    this.#shaper = shaper ?? new TableShaper()
     this.#labels = new Set(tables.map(({ label }) => label))
     for (const table of tables) this.#watched.set(table.oid, { table, mark: undefined })
   }
@@ -159,7 +165,7 @@ export class StructureWatch {
       }
       if (watched !== undefined || !labels.has(table.label)) continue
       // Without a mark it is inspected, captured and, being unknown, replaced.
-      this.#watched.set(table.oid, { table, mark: undefined })
+      this.#watched.set(table.oid, { table: this.#shaper.shape(table), mark: undefined })
       this.unapplied.replace(table.oid)
       this.#warn(replacedWarning(table, { code: 'table_replaced', what: 'was created anew' }))
     }
@@ -181,12 +187,8 @@ export class StructureWatch {
   /** The names that tables now have whose names were what selected them. */
   async #names(oids: readonly number[]): Promise<readonly (readonly [oid: number, label: string])[]> {
     if (oids.length === 0) return []
-    const sql = `select c.oid, n.nspname || '.' || c.relname from pg_catalog.pg_class c
-      join pg_catalog.pg_namespace n on n.oid = c.relnamespace where c.oid = any($1::pg_catalog.oid[])`
-    const rows = await this.#connections.use((session) => session.rows('looking at names of tables', sql, [oids]))
-    return rows
-      .map(([oid, label]) => [Number(oid), label ?? ''] as const)
-      .filter(([oid, label]) => this.#watched.get(oid)?.table.label !== label)
+    const names = await this.#connections.use((session) => readNames(session, oids))
+    return names.filter(([oid, label]) => this.#watched.get(oid)?.table.label !== label)
   }
 
   #left(oid: number, label: string): void {
@@ -203,7 +205,10 @@ export class StructureWatch {
     known: Readonly<Record<string, string>>,
   ): Promise<boolean> {
     const states = await this.#connections.use((session) =>
-      session.within('look', async () => this.#installer.states(session, await introspectTables(session.client, oids))),
+      session.within('look', async () => {
+        const tables = (await introspectTables(session.client, oids)).map((table) => this.#shaper.shape(table))
+        return this.#installer.states(session, tables)
+      }),
     )
     const found = new Map(states.map((state) => [state.table.oid, state]))
     const rewritten = new Set<CaptureState>()
@@ -247,8 +252,11 @@ export class StructureWatch {
   /** Whether it is enough to tell the sink which columns came and went. */
   #alter(before: PostgresTable, table: PostgresTable): boolean {
     const alteration = this.unapplied.alter(before, table, this.#alterable)
-    if (alteration !== undefined) this.#warn(alteredWarning(alteration))
-    return alteration !== undefined
+    if (alteration === undefined) return false
+    // Only columns that are not read came or went.
+    const shown = alteration.added.length + alteration.dropped.length > 0
+    if (shown) this.#warn(alteredWarning(alteration))
+    return true
   }
 
   /** What cannot be locked now is tried again at the next look; until then nothing is believed about it. */

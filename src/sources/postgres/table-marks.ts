@@ -106,7 +106,7 @@ export async function readMarks(
 ): Promise<ReadonlyMap<number, TableMark>> {
   if (tables.length === 0) return new Map()
   const oids = tables.map(({ oid }) => oid)
-  const typed = tables.filter(({ columns }) => columns.some(({ typeOid }) => typeOid >= firstUserOid))
+  const typed = tables.filter(({ userTypes }) => userTypes)
   const doing = 'looking at the structure of tables'
   const rows =
     typed.length === 0
@@ -134,6 +134,21 @@ where c.relkind in ('r', 'p') and not c.relispartition and n.nspname !~ '^pg_'`
 export async function readListing(session: Session): Promise<string> {
   const [row] = await session.rows('looking at the list of tables', listingSql)
   return row?.[0] ?? ''
+}
+
+const namesSql = `
+select c.oid, n.nspname || '.' || c.relname
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where c.oid = any($1::pg_catalog.oid[])`
+
+/** The labels that tables have now; those that are gone have none. */
+export async function readNames(
+  session: Session,
+  oids: readonly number[],
+): Promise<readonly (readonly [oid: number, label: string])[]> {
+  const rows = await session.rows('looking at names of tables', namesSql, [oids])
+  return rows.map(([oid, label]) => [Number(oid), label ?? ''])
 }
 
 export function recordOf(table: PostgresTable, mark: TableMark): TableRecord {

@@ -5,13 +5,21 @@ import type { Table } from '../../core/schema.js'
 import { introspect, type TableSelection, type UnknownTable } from './introspect.js'
 import { keyedByAddress } from './keyless-table.js'
 import type { PostgresTable } from './postgres-table.js'
+import { checkFilters } from './row-filter.js'
 import type { Session } from './session.js'
+import type { TableShaper } from './table-shape.js'
 
 /**
  * What to do with tables without a primary key, or a unique index on columns that are not NULL, to tell rows apart by.
  * `refuse`: leave them out with a warning, and refuse them where they are named. `copy`: full syncs copy them.
  */
 export type KeylessTables = 'refuse' | 'copy'
+
+export interface SelectionOptions {
+  readonly keyless: KeylessTables
+  readonly warn: (warning: SyncWarning) => void
+  readonly shaper: TableShaper
+}
 
 /**
  * The tables that the options select. A table that was asked for by name and cannot be replicated is refused; one that
@@ -21,22 +29,30 @@ export type KeylessTables = 'refuse' | 'copy'
 export async function selectTables(
   session: Session,
   selection: TableSelection,
-  { keyless, warn }: { readonly keyless: KeylessTables; readonly warn: (warning: SyncWarning) => void },
+  { keyless, warn, shaper }: SelectionOptions,
 ): Promise<readonly PostgresTable[]> {
-  const { tables: keyed, skipped, unknown, unknownSchemas } = await introspect(session.client, selection)
+  const { tables: keyed, skipped, unknown, unknownSchemas, relations } = await introspect(session.client, selection)
   const [schema] = unknownSchemas
   if (schema !== undefined) throw unknownSchema(schema)
   const [missing] = unknown
   if (missing !== undefined) throw unknownTable(missing)
-  const tables = [...keyed]
+  const unshaped = [...keyed]
   for (const { label, reason, code, message, hint, named, table } of skipped) {
     if (reason === 'no_key' && table !== undefined && keyless === 'copy') {
-      tables.push(keyedByAddress(table))
+      unshaped.push(table)
       continue
     }
     if (named) throw new SyncError(code, message, { table: label, hint })
     warn({ code: 'table_skipped', table: label, message: `${message}; it is left out` })
   }
+  if (!shaper.empty) {
+    shaper.refuseUnknown(unshaped, (pattern) => relations.some(({ schema, name }) => pattern.matches(schema, name)))
+  }
+  const tables = unshaped.map((table) => {
+    const shaped = shaper.shape(table)
+    return shaped.key.length === 0 ? keyedByAddress(shaped) : shaped
+  })
+  await checkFilters(session, tables)
   for (const { label, columns } of tables) {
     for (const { name, sourceType } of columns.filter(({ unknownType }) => unknownType)) {
       const message = `Column ${name} of ${label} is stored as text: nothing else is known of its type ${sourceType}`

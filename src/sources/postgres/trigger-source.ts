@@ -28,9 +28,11 @@ import { decode, encode, publicJson, publicText } from './position.js'
 import type { PostgresTable } from './postgres-table.js'
 import { type AuditConsumer, forgetConsumer, listConsumers, type PruneOptions, Pruner, prune } from './pruning.js'
 import { type AuditNames, auditNames } from './schema.sql.js'
+import type { Session } from './session.js'
 import { ChunkedSnapshot, ConsistentSnapshot } from './snapshot.js'
 import type { PostgresTriggerSourceOptions } from './source-options.js'
 import { checkReading, ownTable, selectTables } from './table-selection.js'
+import { TableShaper } from './table-shape.js'
 import { type TeardownOptions, teardown, teardownScript } from './teardown.js'
 
 export type { PostgresTriggerSourceOptions } from './source-options.js'
@@ -49,6 +51,7 @@ export class PostgresTriggerSource implements Source {
   readonly #settings: ConnectionSettings
   readonly #auditSchema: string
   readonly #names: AuditNames
+  readonly #shaper: TableShaper
   #open: OpenSource | undefined
 
   /** Checks the options; connects to nothing. @throws SyncError `E_CONFIG` */
@@ -58,6 +61,7 @@ export class PostgresTriggerSource implements Source {
     this.address = describeAddress(this.#settings)
     this.#auditSchema = options.auditSchema ?? 'public'
     this.#names = auditNames(this.#auditSchema)
+    this.#shaper = new TableShaper(options.shaping, options.maskSecret)
   }
 
   async open(context: RunContext): Promise<void> {
@@ -75,10 +79,9 @@ export class PostgresTriggerSource implements Source {
 
   async tables(): Promise<readonly Table[]> {
     const open = this.#opened()
-    const { keyless = 'refuse' } = this.#options
-    open.tables = await open.connections.use((session) =>
-      session.within('look', () => selectTables(session, this.#options, { keyless, warn: open.warn })),
-    )
+    const options = { keyless: this.#options.keyless ?? 'refuse', warn: open.warn, shaper: this.#shaper }
+    const select = (session: Session) => selectTables(session, this.#options, options)
+    open.tables = await open.connections.use((session) => session.within('look', () => select(session)))
     return open.tables
   }
 
@@ -107,10 +110,8 @@ export class PostgresTriggerSource implements Source {
   async position({ signal }: Abortable): Promise<Position> {
     const { connections, warn, tables } = this.#opened()
     const followed = this.#followable(tables)
-    const position = await connections.use((session) =>
-      currentPosition(session, this.#names, followed, { signal, warn }),
-    )
-    return encode(position)
+    const read = (session: Session) => currentPosition(session, this.#names, followed, { signal, warn })
+    return encode(await connections.use(read))
   }
 
   /** Accepts `postgresql:sequence:42` and `42`. @throws SyncError `E_CONFIG` */
@@ -119,8 +120,7 @@ export class PostgresTriggerSource implements Source {
   }
 
   describe(position: Position): { readonly text: string; readonly json: Json } {
-    const decoded = decode(position)
-    return { text: publicText(decoded), json: publicJson(decoded) }
+    return { text: publicText(decode(position)), json: publicJson(decode(position)) }
   }
 
   compare(a: Position, b: Position): number {
@@ -139,6 +139,7 @@ export class PostgresTriggerSource implements Source {
       tables: tables.map(ownTable),
       position,
       run,
+      shaper: this.#shaper,
     })
   }
 
@@ -161,6 +162,7 @@ export class PostgresTriggerSource implements Source {
         tables: this.#followable(options.tables, warn),
         selection: this.#options,
         alterable: options.alterable,
+        shaper: this.#shaper,
       })
       const untilSequence = options.until === undefined ? undefined : decode(options.until).sequence
       yield* reader.changes({ ...options, untilSequence })
@@ -230,7 +232,7 @@ export class PostgresTriggerSource implements Source {
     return Inspection.open(
       this.#connect(() => {}),
       this.#names,
-      this.#options,
+      { ...this.#options, shaper: this.#shaper },
       options,
     )
   }

@@ -18,6 +18,8 @@ export interface ColumnType {
   readonly unknown: boolean
   /** The expression that gives what the codec reads. */
   select(reference: string): string
+  /** The expression that gives the text that PostgreSQL prints, without running a cast that somebody defined. */
+  printed(reference: string): string
   /** Whether equal values always have equal text, by the type's own equality. */
   readonly exactText: boolean
   /** The type without domains, quoted and qualified. */
@@ -51,8 +53,11 @@ export class TypeResolver {
     const base = this.#base(oid)
     const castType = base === undefined ? 'pg_catalog.text' : quoteQualified(base.schema, base.name)
     const builtin = base === undefined || base.oid < firstUserOid
+    const printed = base?.kind === 'b' && builtin ? castToText : printAsText
     const wire = this.#wire(oid, 0)
-    if (wire !== undefined) return { ...wire, unknown: false, select: (reference) => reference, castType, builtin }
+    if (wire !== undefined) {
+      return { ...wire, unknown: false, select: (reference) => reference, printed, castType, builtin }
+    }
     const element = base !== undefined && isArray(base) ? this.#base(base.elementOid) : undefined
     if (element?.kind === 'b') {
       const codec = arrayCodec(textType.codec)
@@ -62,6 +67,7 @@ export class TypeResolver {
         codec,
         unknown: element.schema !== 'pg_catalog',
         select: (reference) => `${reference}::pg_catalog.text[]`,
+        printed,
         exactText: false,
         castType,
         builtin,
@@ -71,6 +77,7 @@ export class TypeResolver {
       ...textType,
       unknown: (element ?? base)?.schema !== 'pg_catalog',
       select: base?.kind === 'b' && element === undefined ? castToText : printAsText,
+      printed,
       castType,
       builtin,
     }

@@ -41,7 +41,8 @@ export class Unapplied {
   ): Alteration | undefined {
     const changes = columnChanges(this.#altered.get(table.oid)?.before ?? last, table)
     if (changes === undefined || !alterable(changes)) return undefined
-    this.#altered.set(table.oid, changes)
+    if (changes.added.length + changes.dropped.length > 0) this.#altered.set(table.oid, changes)
+    else this.#altered.delete(table.oid)
     return changes
   }
 

@@ -1,0 +1,77 @@
+/** How rows are selected and shaped on their way. Plain, so that whoever compares both sides can read it, too. */
+import type { Row } from './batch.js'
+import type { Table } from './schema.js'
+import type { Value } from './value.js'
+
+/**
+ * Reshapes rows. Gets rows that exist at the source and returns as many results in the same order: the row to write, or
+ * `null` if it must not exist in the sink (I9). Fields may be changed, added and left out; the key stays what it was.
+ * Runs in both phases, so it must give the same result for the same row.
+ */
+export type Transform = (
+  rows: readonly Row[],
+  table: Table,
+) => readonly (Row | null)[] | Promise<readonly (Row | null)[]>
+
+/**
+ * What takes a cell's place. NULL stays NULL in any case.
+ *
+ * - `'hash'`: HMAC-SHA-256 of the value's text, as 64 hexadecimal digits. Needs `maskSecret`.
+ * - `{ truncate: n }`: the first n characters of the value's text.
+ * - `null`, also `'null'`: NULL.
+ * - a function of the value, which must give the same result for the same value.
+ *
+ * The value's text is what PostgreSQL prints for `column::text`, with times in UTC.
+ */
+export type Mask = 'hash' | 'null' | null | { readonly truncate: number } | ((value: Exclude<Value, null>) => Value)
+
+/**
+ * What becomes of the record of a row that is gone: deleted at the source, outside of the filter, or removed by a
+ * transform.
+ *
+ * - `'hard'`: it is deleted.
+ * - `'soft'`, `{ soft: 'field' }`: it stays, and its field `deleted_at`, or that field, is set to the time at which the target
+ *   applied the delete; a time that is there already stays. When the row comes back, the field goes.
+ * - `'ignore'`: it stays as it is.
+ */
+export type Deletes = 'hard' | 'soft' | 'ignore' | { readonly soft: string }
+
+/** How the rows of one table are shaped. Everything is optional; names of columns are those of the source. */
+export interface TableShape {
+  /** The table's name in the target. @defaultValue its own */
+  readonly as?: string
+  /** Only these columns, also with `*` and `?`. Those of the key always stay. @defaultValue all */
+  readonly columns?: readonly string[]
+  /** All columns but these, also with `*` and `?`. They are not read from the source. */
+  readonly excludeColumns?: readonly string[]
+  /**
+   * Only rows for which this SQL expression is true. Evaluated by the source; trusted, as all configuration is. It may use
+   * the row's columns and immutable functions: anything else changes without a change of the row, which nobody would notice.
+   */
+  readonly where?: string
+  /** The target's names of columns. */
+  readonly rename?: { readonly [column: string]: string }
+  /** What takes the place of the values of columns, also with `*` and `?`, before anything else sees them. */
+  readonly mask?: { readonly [column: string]: Mask }
+  /** Fields worked out from the row as it is after renaming and masking. A column of the same name is replaced. */
+  readonly compute?: { readonly [field: string]: (row: Row, table: Table) => Value }
+  /** Reshapes the rows of this table, after `compute` and before the engine's `transforms`. */
+  readonly transform?: Transform
+  /** @defaultValue `'hard'` */
+  readonly deletes?: Deletes
+}
+
+/**
+ * Shapes by table: `users`, `sales.orders`, `shop.*`. Where several apply, a later one counts more, member by member of
+ * {@link TableShape}, and of `rename`, `mask` and `compute` name by name.
+ */
+export type Shaping = { readonly [table: string]: TableShape }
+
+/** The field that tells since when a row has been gone. */
+const deletedAt = 'deleted_at'
+
+/** The policy in one form: a field's name, or what to do without one. */
+export function deletesOf({ shape }: Table): 'hard' | 'ignore' | { readonly soft: string } {
+  const { deletes = 'hard' } = shape ?? {}
+  return deletes === 'soft' ? { soft: deletedAt } : deletes
+}
