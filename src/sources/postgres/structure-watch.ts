@@ -22,7 +22,7 @@ import {
   recordOf,
   recordText,
   type TableMark,
-  type TableRecord,
+  unknownRecord,
 } from './table-marks.js'
 import { TableShaper } from './table-shape.js'
 import { Unapplied } from './unapplied.js'
@@ -294,11 +294,6 @@ export class StructureWatch {
     this.#watched.delete(oid)
     this.unapplied.delete(oid)
   }
-}
-
-/** What it must be compared with by whoever starts from a position at which it was not yet replaced. */
-function unknownRecord({ label }: PostgresTable): TableRecord {
-  return { label, structure: '0', storage: '0', columns: '0', capture: '0', enums: [] }
 }
 
 function isMoved({ mark, stuckUntil }: Watched, now: TableMark | undefined): boolean {

@@ -158,6 +158,11 @@ export function recordOf(table: PostgresTable, mark: TableMark): TableRecord {
   return { label, structure: short(structure), storage: short(storage), columns, capture, enums }
 }
 
+/** What it must be compared with by whoever starts from a position at which it was not yet replaced. */
+export function unknownRecord({ label }: PostgresTable): TableRecord {
+  return { label, structure: '0', storage: '0', columns: '0', capture: '0', enums: [] }
+}
+
 /** Whether a label of the record is another one now. Labels may have been added. */
 export function isRelabelled({ enums }: TableRecord, now: TableMark): boolean {
   return enums.some(({ oid, count, hash: before }) => {
