@@ -41,6 +41,11 @@ export interface Sink {
    * batches have ended. The engine needs no store if the sink has `load` and `save` as well (see `CheckpointStore`).
    */
   commit?(delta: Delta, checkpoint: () => Checkpoint, options: Abortable): Promise<void>
+  /**
+   * Finds out whether this run may still write. Called when another run may have begun meanwhile; writes may be open.
+   * @throws SyncError `E_LEASE_LOST`
+   */
+  confirm?(options: Abortable): Promise<void>
   /** Ends what `open` began. May be called again, and without `open`. Never throws. */
   close?(): Promise<void>
 }

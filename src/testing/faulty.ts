@@ -15,6 +15,7 @@ export type FaultyOperation =
   | 'prepare'
   | 'write'
   | 'commit'
+  | 'confirm'
   | 'load'
   | 'probe'
   | 'save'
@@ -101,6 +102,7 @@ function faultySink(sink: Sink, around: Around): Sink {
     write: (batch, options) => around('write', () => sink.write(batch, options)),
     commit:
       commit && ((delta, checkpoint, options) => around('commit', () => commit.call(sink, delta, checkpoint, options))),
+    confirm: (options) => around('confirm', async () => sink.confirm?.(options)),
     close: async () => sink.close?.(),
   }
 }

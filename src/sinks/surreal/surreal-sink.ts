@@ -198,6 +198,11 @@ export class SurrealSink implements Sink, CheckpointStore {
     await this.#progress(checkpoint, { signal: stopped ? AbortSignal.timeout(stopMsMax) : this.#signal })
   }
 
+  async confirm(options: Abortable): Promise<void> {
+    if (this.#ownership === undefined) return
+    await this.#pool.useFirst(options, (lane) => lane.check(options))
+  }
+
   async close(): Promise<void> {
     this.#fallbacks.flush(this.#warn)
     this.#ownership = undefined
