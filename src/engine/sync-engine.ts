@@ -171,7 +171,7 @@ export class SyncEngine extends IsolatingEmitter {
     const { signal } = options
     const start = await this.#start(run, options)
     const { phase, captured, from } = start
-    const tables = await source.tables({ signal })
+    const tables = await run.retrying(() => source.tables({ signal }))
     const capture = { captured: captured && phase === 'full', after: from, signal }
     await run.retrying(async () => source.check?.(tables, capture))
     await run.retrying(async () => sink.check?.(tables, { phase, signal }))

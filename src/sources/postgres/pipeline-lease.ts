@@ -1,5 +1,5 @@
 /** Who runs a pipeline now: an advisory lock that a session of its own holds, and that ends with that session. */
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SyncError } from '../../core/errors.js'
 import type { LeaseOptions } from '../../core/source.js'
@@ -40,6 +40,23 @@ where l.locktype = 'advisory' and l.granted and l.objsubid = 1
   and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())
   and l.classid::pg_catalog.int8 << 32 | l.objid::pg_catalog.int8 = ${keySql}`
 
+const endOneSql = 'select pg_catalog.pg_terminate_backend($1::pg_catalog.int4)'
+
+/** The sessions of other runs of this pipeline, wherever they are: what a frozen one has locked keeps applications waiting. */
+const endOthersSql = `
+select pg_catalog.pg_terminate_backend(a.pid) from pg_catalog.pg_stat_activity a
+where a.datname = pg_catalog.current_database() and a.pid <> pg_catalog.pg_backend_pid()
+  and pg_catalog.starts_with(a.application_name, $1) and a.application_name <> $2`
+
+/** What the sessions of one run of a pipeline are called. */
+export function runName(id: string): string {
+  return `${pipelineName(id)}${randomUUID().slice(0, 8)}`
+}
+
+function pipelineName(id: string): string {
+  return `surreal-sync ${createHash('sha256').update(id).digest('hex').slice(0, 8)}.`
+}
+
 export class PipelineLease implements AsyncDisposable {
   readonly #connections: Connections
   readonly #id: string
@@ -59,12 +76,13 @@ export class PipelineLease implements AsyncDisposable {
   static async take(connections: Connections, id: string, options: LeaseOptions): Promise<PipelineLease> {
     const lease = new PipelineLease(connections, id, options)
     const deadline = performance.now() + limits.waitMsMax
-    let terminated: number | undefined
+    let ended: number | undefined
     for (;;) {
       const holder = await lease.#try()
       if (holder === undefined) return lease
-      if (options.takeover && holder.pid !== terminated) await lease.#terminate(holder)
-      terminated = holder.pid
+      if (options.takeover && holder.pid !== ended)
+        await lease.#end(endOthersSql, [pipelineName(id), connections.applicationName])
+      ended = holder.pid
       if (performance.now() < deadline) await sleep(limits.pollMs, undefined, { signal: options.signal })
       else if (!options.takeover) throw held(id, holder)
       else {
@@ -155,7 +173,7 @@ export class PipelineLease implements AsyncDisposable {
           this.#options.lost(lost(this.#id))
           return
         }
-        if (holder.pid === this.#own?.pid) await this.#terminate(holder)
+        if (holder.pid === this.#own?.pid) await this.#end(endOneSql, [holder.pid])
       } catch {
         // The server is away. That a run writes alone does not hang on this.
       }
@@ -163,10 +181,9 @@ export class PipelineLease implements AsyncDisposable {
   }
 
   /** The same role may do that. */
-  async #terminate({ pid }: Holder): Promise<void> {
-    const sql = 'select pg_catalog.pg_terminate_backend($1::pg_catalog.int4)'
+  async #end(sql: string, values: readonly unknown[]): Promise<void> {
     await this.#connections
-      .use((session) => session.rows('ending the session of another run', sql, [pid]))
+      .use((session) => session.rows('ending the sessions of another run', sql, values))
       .catch(() => undefined)
   }
 }

@@ -24,7 +24,7 @@ import { readIdentity } from './identity.js'
 import { Installer } from './installer.js'
 import { isKeyedByAddress } from './keyless-table.js'
 import { checkReader, openReader } from './open-reader.js'
-import { PipelineLease } from './pipeline-lease.js'
+import { PipelineLease, runName } from './pipeline-lease.js'
 import { decode, encode, publicJson, publicText } from './position.js'
 import type { PostgresTable } from './postgres-table.js'
 import { type AuditConsumer, forgetConsumer, listConsumers, type PruneOptions, Pruner, prune } from './pruning.js'
@@ -63,7 +63,7 @@ export class PostgresTriggerSource implements Source {
 
   async open(context: RunContext): Promise<void> {
     const { warn, syncId } = context
-    const connections = this.#connect(warn)
+    const connections = this.#connect(warn, runName(syncId))
     const { triggerLevel, eventTrigger } = this.#options
     const installer = new Installer(connections, this.#auditSchema, warn, { triggerLevel, eventTrigger })
     const consumer = new Consumer(connections, this.#names, syncId)
@@ -254,8 +254,8 @@ export class PostgresTriggerSource implements Source {
     }
   }
 
-  #connect(warn: RunContext['warn']): Connections {
-    return new Connections(this.#settings, warn, { lockTimeoutMs: this.#options.lockTimeoutMs })
+  #connect(warn: RunContext['warn'], applicationName?: string): Connections {
+    return new Connections(this.#settings, warn, { lockTimeoutMs: this.#options.lockTimeoutMs, applicationName })
   }
 
   #opened(): OpenSource {
