@@ -55,6 +55,11 @@ export interface Sink {
    * barrier (I6). Without it a source sends the whole table again instead.
    */
   alter?(alteration: Alteration, options: Abortable): Promise<void>
+  /**
+   * Finds out whether this run may still write. Called when another run may have begun meanwhile; writes may be open.
+   * @throws SyncError `E_LEASE_LOST`
+   */
+  confirm?(options: Abortable): Promise<void>
   /** Ends what `open` began. May be called again, and without `open`. Never throws. */
   close?(): Promise<void>
 }

@@ -44,8 +44,8 @@ export interface Source {
   /** Connects and checks. */
   open?(context: RunContext): Promise<void>
   /**
-   * Finds out whether another run of this pipeline goes on, and keeps others from beginning until it is disposed of. It says
-   * who is alive; that only one of them writes is the sink's business. Without this method a second run is not refused.
+   * Finds out whether another run of this pipeline goes on, and keeps others from beginning until it is disposed of, which
+   * never throws. It says who is alive; that only one of them writes is the sink's business. Without this method a second run is not refused.
    * @throws SyncError `E_LEASE_HELD`
    */
   lease?(options: LeaseOptions): Promise<AsyncDisposable>
@@ -93,6 +93,8 @@ export interface CheckOptions extends Abortable {
 export interface LeaseOptions extends Abortable {
   /** Take it although another run has it. */
   readonly takeover: boolean
+  /** Called when it was lost for a while, in which another run may have begun and ended, and is held again. */
+  doubted(): void
   /** Called at most once, when another run turns out to have it now: with what this run must end with. */
   lost(error: SyncError): void
 }

@@ -3,8 +3,8 @@ import type { Position } from '../core/checkpoint.js'
 import type { CopiedChunks } from './copied-chunks.js'
 import type { Run } from './run.js'
 
-/** Where chunks are many, a checkpoint is long: saving takes at most this part of the time. */
-const timeShareMax = 0.05
+/** Where chunks are many, a checkpoint is long: saving takes at most this part of the time, up to so many intervals. */
+const limits = { timeShareMax: 0.05, intervalsMax: 60 }
 
 export class CopyProgress {
   readonly #run: Run
@@ -55,6 +55,7 @@ export class CopyProgress {
 
   #wait(tookMs: number): void {
     const { progressIntervalMs } = this.#run.settings
-    this.#notBefore = performance.now() + Math.max(progressIntervalMs, tookMs / timeShareMax)
+    const delayMs = Math.min(tookMs / limits.timeShareMax, progressIntervalMs * limits.intervalsMax)
+    this.#notBefore = performance.now() + Math.max(progressIntervalMs, delayMs)
   }
 }

@@ -1,47 +1,21 @@
 /** The engine: moves batches from a source to a sink, phase by phase. */
-import type { Checkpoint, Position } from '../core/checkpoint.js'
+import type { Checkpoint } from '../core/checkpoint.js'
 import { SyncError } from '../core/errors.js'
 import type { Phase, SyncWarning } from '../core/events.js'
 import type { Table } from '../core/schema.js'
 import { deletesOf } from '../core/shaping.js'
 import type { Sink } from '../core/sink.js'
 import type { RunContext, Source } from '../core/source.js'
-import { isCopied, type Stored } from './checkpoints.js'
 import { runFull } from './full.js'
 import { runIncremental } from './incremental.js'
 import { IsolatingEmitter } from './isolating-emitter.js'
 import { nameOf } from './name-of.js'
 import { type EngineSettings, type SyncEngineOptions, settle } from './options.js'
 import { Run, type TableResult } from './run.js'
+import { type RunOptions, refuseUnused } from './run-options.js'
+import { type Beginning, Start } from './start.js'
 
-/** `follow`, `from`, `replay` and `until` say what the incremental phase does: with the phase `full` they are refused. */
-export interface RunOptions {
-  /** `full` or `incremental` alone. @defaultValue full unless a checkpoint says that it is done, then incremental */
-  readonly phase?: Phase
-  /** Whether the incremental phase waits for further changes once it has caught up. @defaultValue false */
-  readonly follow?: boolean
-  /**
-   * Where the incremental phase starts, in the source's public form (`postgresql:sequence:42`). A floor: a stored position
-   * of this pipeline at or past it is where the run starts; one below it is refused, because changes would be skipped.
-   */
-  readonly from?: string
-  /** Starts at `from` exactly, whatever is stored. Needs `from`. @defaultValue false */
-  readonly replay?: boolean
-  /**
-   * Begins with the full phase, and that from the start: neither a finished copy counts nor one that was cut off, which
-   * would be gone on with otherwise. @defaultValue false
-   */
-  readonly restart?: boolean
-  /**
-   * Begins although the same pipeline runs elsewhere. That run ends with `E_LEASE_LOST` and changes nothing any more.
-   * @defaultValue false
-   */
-  readonly takeover?: boolean
-  /** Ends the incremental phase at the first drained delta at or past this position. */
-  readonly until?: string
-  /** Stops the run: `run()` then resolves with `aborted` after open writes have settled. */
-  readonly signal?: AbortSignal
-}
+export type { RunOptions } from './run-options.js'
 
 export interface RunResult {
   /** `completed`: there was nothing more to do. `aborted`: the signal asked to stop. */
@@ -91,8 +65,11 @@ export class SyncEngine extends IsolatingEmitter {
    * Opens source and sink, runs, and closes both again. One run at a time.
    * @throws SyncError, and nothing else that is not a bug
    */
-  async run(options: RunOptions = {}): Promise<RunResult> {
+  async run(asked: RunOptions = {}): Promise<RunResult> {
     const startedAt = performance.now()
+    const fence = new AbortController()
+    const signal = asked.signal === undefined ? fence.signal : AbortSignal.any([asked.signal, fence.signal])
+    const options = { ...asked, signal }
     const run = this.#run(options)
     let phase: Phase = options.phase ?? 'full'
     const finished = (reason: RunResult['reason']): RunResult => ({
@@ -104,6 +81,7 @@ export class SyncEngine extends IsolatingEmitter {
     })
     try {
       return await this.#opened(options, async () => {
+        await using _ = await this.#lease(run, options, fence)
         const { phases, from, captured, interrupted, tables } = await this.#checked(run, options)
         let after = from
         const { restart = false } = options
@@ -117,8 +95,8 @@ export class SyncEngine extends IsolatingEmitter {
         return finished('completed')
       })
     } catch (error) {
-      if (isStop(error, options.signal)) return finished('aborted')
-      throw error
+      if (isStop(error, asked.signal)) return finished('aborted')
+      throw fence.signal.aborted ? fence.signal.reason : error
     }
   }
 
@@ -136,6 +114,19 @@ export class SyncEngine extends IsolatingEmitter {
         resumes,
       }
     })
+  }
+
+  /** Before anything is looked at: what another run is changing is no ground to begin on. */
+  async #lease(run: Run, { takeover = false, signal }: RunOptions, fence: AbortController) {
+    const { source, sink } = this.#settings
+    const lost = (error: SyncError) => fence.abort(error)
+    const confirm = () => run.retrying(async () => sink.confirm?.({ signal }))
+    const doubted = () =>
+      void confirm().catch((error) => {
+        // Of anything else the run's own writes will fail, too.
+        if (error instanceof SyncError && error.code === 'E_LEASE_LOST') lost(error)
+      })
+    return run.retrying(async () => source.lease?.({ takeover, signal, doubted, lost }))
   }
 
   #run({ signal }: RunOptions): Run {
@@ -177,12 +168,12 @@ export class SyncEngine extends IsolatingEmitter {
   }
 
   /** Asks everybody what could be in the way, before anything is written anywhere. */
-  async #checked(run: Run, options: RunOptions): Promise<Start & { readonly tables: readonly Table[] }> {
+  async #checked(run: Run, options: RunOptions): Promise<Begun & { readonly tables: readonly Table[] }> {
     const { source, sink } = this.#settings
     const { signal } = options
     const start = await this.#start(run, options)
     const { phase, captured, from } = start
-    const tables = await source.tables({ signal })
+    const tables = await run.retrying(() => source.tables({ signal }))
     refuseDisobedience(sink, tables)
     const capture = { captured: captured && phase === 'full', after: from, signal }
     await run.retrying(async () => source.check?.(tables, capture))
@@ -190,81 +181,15 @@ export class SyncEngine extends IsolatingEmitter {
     return { ...start, tables }
   }
 
-  async #start(run: Run, options: RunOptions): Promise<Start> {
+  async #start(run: Run, options: RunOptions): Promise<Begun> {
     const { checkpoints, id } = this.#settings
     // Also where the full phase does not need it: a store that is of no use must not be found out after triggers are there.
     const stored = await run.retrying(() => checkpoints.load(id))
     await checkpoints.probe(id)
-    const { phases, from } = this.#phases(options, stored)
+    const { phases, from } = new Start(this.#settings, run.emit).of(options, stored)
     const captured = checkpoints.chosen || phases.includes('incremental')
     return { phases, phase: phases[0], from, captured, interrupted: stored.interrupted }
   }
-
-  #phases(options: RunOptions, { checkpoint: stored, followed, missing }: Stored): Pick<Start, 'phases' | 'from'> {
-    const { source, id } = this.#settings
-    if (options.phase === 'full') return { phases: ['full'], from: undefined }
-    if (options.restart) return { phases: ['full', 'incremental'], from: undefined }
-    const floor = options.from === undefined ? undefined : source.parse(options.from)
-    if (floor !== undefined && options.replay) return { phases: ['incremental'], from: floor }
-    if (missing) throw stateMissing(id)
-    if (stored !== undefined && followed !== undefined) this.#compare(stored, followed)
-    if (floor !== undefined) return { phases: ['incremental'], from: this.#atLeast(floor, stored) }
-    if (stored !== undefined && isCopied(stored)) return { phases: ['incremental'], from: stored.resumeAfter }
-    if (options.phase === undefined) return { phases: ['full', 'incremental'], from: undefined }
-    throw new SyncError('E_STATE_MISSING', `There is no finished full sync of pipeline ${id} to continue from`, {
-      hint: 'Run a full sync with `checkpoints` first, or say where to start with `from`.',
-    })
-  }
-
-  /** A target that was restored from a backup has rows and checkpoint of that time: what came after is applied again. */
-  #compare(stored: Checkpoint, followed: Checkpoint): void {
-    const { source } = this.#settings
-    if (!isCopied(stored) || !isCopied(followed)) return
-    if (source.compare(stored.resumeAfter, followed.resumeAfter) >= 0) return
-    const [has, had] = [stored, followed].map(({ resumeAfter }) => source.describe(resumeAfter).text)
-    this.emit('warning', {
-      code: 'target_behind',
-      message: `The target is at ${has} again, after it had been at ${had}: changes since then are applied once more`,
-    })
-  }
-
-  /** The stored position, unless it is before the floor. */
-  #atLeast(floor: Position, stored: Checkpoint | undefined): Position {
-    const { source, id } = this.#settings
-    if (stored === undefined) return floor
-    if (!isCopied(stored)) {
-      throw new SyncError('E_CHECKPOINT_MISMATCH', `The last full sync of pipeline ${id} did not finish`, {
-        hint: 'Run the full sync again, or start there on purpose with `replay`.',
-      })
-    }
-    if (source.compare(stored.resumeAfter, floor) >= 0) return stored.resumeAfter
-    const [has, asked] = [stored.resumeAfter, floor].map((position) => source.describe(position).text)
-    throw new SyncError(
-      'E_CHECKPOINT_MISMATCH',
-      `Pipeline ${id} has applied changes up to ${has} only: starting at ${asked} would skip some`,
-      {
-        hint: `Start at ${has}, or start elsewhere on purpose with \`replay\`.`,
-      },
-    )
-  }
-}
-
-/** An option that would change nothing is a mistake of the caller's. @throws SyncError `E_CONFIG` */
-function refuseUnused(options: RunOptions): void {
-  const { phase, from, until, replay = false, follow = false, restart = false } = options
-  if (restart && (phase === 'incremental' || from !== undefined)) {
-    const what = phase === 'incremental' ? 'in a run of the incremental phase alone' : 'together with `from`'
-    throw new SyncError('E_CONFIG', `\`restart\` means nothing ${what}`, { hint: 'Leave one of the two out.' })
-  }
-  if (replay && from === undefined) {
-    throw new SyncError('E_CONFIG', '`replay` means nothing without a position', { hint: 'Say where with `from`.' })
-  }
-  if (phase !== 'full') return
-  const given = Object.entries({ from, until, follow: follow || undefined }).find(([, value]) => value !== undefined)
-  if (given === undefined) return
-  throw new SyncError('E_CONFIG', `\`${given[0]}\` means nothing in a run of the full phase alone`, {
-    hint: 'Leave it out, or leave out `phase`.',
-  })
 }
 
 /** @throws SyncError `E_CONFIG` */
@@ -278,22 +203,13 @@ function refuseDisobedience({ name, obeysDeletes = false }: Sink, tables: readon
 }
 
 /** What a run begins with. */
-interface Start {
-  readonly phases: readonly [Phase, ...Phase[]]
-  /** The first of them. */
+interface Begun extends Beginning {
+  /** The first phase. */
   readonly phase: Phase
-  /** Where the incremental phase starts if the full one does not run before it. */
-  readonly from: Position | undefined
   /** Whether changes are, or will be, captured. */
   readonly captured: boolean
   /** The full sync that was cut off. */
   readonly interrupted: Checkpoint | undefined
-}
-
-function stateMissing(id: string): SyncError {
-  return new SyncError('E_STATE_MISSING', `The target has nothing of pipeline ${id}, though it was copied there`, {
-    hint: 'If the database was emptied or replaced, run a full sync again; to apply changes all the same, use `replay`.',
-  })
 }
 
 /** Errors that only show that the run was asked to stop. */

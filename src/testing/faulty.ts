@@ -16,6 +16,7 @@ export type FaultyOperation =
   | 'write'
   | 'alter'
   | 'commit'
+  | 'confirm'
   | 'load'
   | 'probe'
   | 'save'
@@ -105,6 +106,7 @@ function faultySink(sink: Sink, around: Around): Sink {
       commit && ((delta, checkpoint, options) => around('commit', () => commit.call(sink, delta, checkpoint, options))),
     alterable: alterable && ((alteration) => alterable.call(sink, alteration)),
     alter: alter && ((alteration, options) => around('alter', () => alter.call(sink, alteration, options))),
+    confirm: (options) => around('confirm', async () => sink.confirm?.(options)),
     close: async () => sink.close?.(),
   }
 }

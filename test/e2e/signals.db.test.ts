@@ -72,7 +72,7 @@ async function terminateAll(): Promise<number> {
   return await withClient(source.url, async (client) => {
     const { rows } = await client.query<{ count: number }>(
       `select count(pg_terminate_backend(pid))::int as count from pg_stat_activity
-       where application_name = 'surreal-sync' and datname = current_database()`,
+       where application_name like 'surreal-sync%' and datname = current_database()`,
     )
     return rows[0]?.count ?? 0
   })

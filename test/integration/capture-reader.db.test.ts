@@ -127,7 +127,7 @@ describe('a connection', () => {
     for (let turn = 0; turn < 5; turn++) {
       await a.query('insert into accounts values ($1)', [100 + turn])
       await a.query(`select pg_terminate_backend(pid) from pg_stat_activity
-        where datname = current_database() and application_name = 'surreal-sync'`)
+        where datname = current_database() and application_name like 'surreal-sync%'`)
       await expect.poll(() => isEqual('accounts'), { timeout: 20_000 }).toBe(true)
     }
     await follower.stop()
@@ -175,7 +175,7 @@ describe('an idle reader', () => {
     await new Promise((resolve) => setTimeout(resolve, 1_000))
     expect((await calls()) - before).toBeLessThan(150)
     const { rows } = await a.query(`select from pg_locks l join pg_stat_activity s using (pid)
-      where s.application_name = 'surreal-sync' and s.datname = current_database() and s.state <> 'active'`)
+      where s.application_name like 'surreal-sync%' and s.datname = current_database() and s.state <> 'active'`)
     expect(rows).toEqual([])
     await follower.stop()
   })

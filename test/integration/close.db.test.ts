@@ -33,7 +33,7 @@ it('a PostgreSQL source closes again, and leaves no connection', async () => {
   await closesAgain(source)
   await expect(source.tables()).rejects.toMatchObject({ code: 'E_CONFIG' })
   const client = await database.client()
-  const ours = `select count(*)::int as count from pg_stat_activity where application_name = 'surreal-sync' and datname = current_database()`
+  const ours = `select count(*)::int as count from pg_stat_activity where application_name like 'surreal-sync%' and datname = current_database()`
   await expect.poll(async () => (await client.query(ours)).rows[0].count).toBe(0)
 })
 

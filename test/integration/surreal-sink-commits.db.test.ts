@@ -187,6 +187,55 @@ it('P6: a frozen twin that goes on after another run has begun changes nothing',
   expect(await view()).toEqual(before)
 })
 
+it('P6: a twin that was frozen before it began does not begin any more', async () => {
+  const [early, late] = [unopened(), unopened()]
+  for (const sink of [early, late]) {
+    await sink.open({ syncId: 'p1', warn: () => {} })
+    await sink.load('p1')
+  }
+  await prepared({}, late)
+  await late.commit(...delta(1, [upserts(users, rowsOf(3, 'a'))]), {})
+  const before = await records()
+  await expect(early.prepare(tables, { phase: 'full' })).rejects.toMatchObject({ code: 'E_LEASE_LOST' })
+  expect(await records()).toEqual(before)
+  await late.commit(...delta(2, [upserts(users, rowsOf(3, 'b'))]), {})
+  expect(await view()).toMatchObject({ position: 'memory:2', consistent: true, users: { 0: 'b' } })
+})
+
+it('P6: after another run has begun, no lane of the one before it writes, however many there were', async () => {
+  const frozen = unopened({ writers: 4 })
+  await frozen.open({ syncId: 'p1', warn: () => {} })
+  await frozen.prepare(tables, { phase: 'full' })
+  await Promise.all([0, 10, 20, 30].map((from) => frozen.write(upserts(users, rowsOf(3, 'a', from)), {})))
+  const running = await prepared({ writers: 1 })
+  await running.write(upserts(users, rowsOf(1, 'b')), {})
+  const before = await records()
+  const late = [0, 10, 20, 30].map((from) => frozen.write(upserts(users, rowsOf(3, 'late', from)), {}))
+  for (const { status, reason } of (await Promise.allSettled(late)) as PromiseRejectedResult[]) {
+    expect({ status, code: reason?.code }).toEqual({ status: 'rejected', code: 'E_LEASE_LOST' })
+  }
+  await expect(frozen.write(truncate(users), {})).rejects.toMatchObject({ code: 'E_LEASE_LOST' })
+  await expect(frozen.prepare(tables, { phase: 'full' })).rejects.toMatchObject({ code: 'E_LEASE_LOST' })
+  expect(await records()).toEqual(before)
+})
+
+it.each(['before', 'after'] as const)('begins although its first try to was lost %s it was applied', async (when) => {
+  const sink = unopened({ callTimeoutMs: 500 })
+  await sink.open({ syncId: 'p1', warn: () => {} })
+  await sink.load('p1')
+  const fault = await server.fault({ when, action: 'cut', matching: 'lease = $lease' })
+  await expect(sink.prepare(tables, { phase: 'full' })).rejects.toMatchObject({ retryable: true })
+  await fault.triggered
+  await sink.prepare(tables, { phase: 'full' })
+  await sink.write(upserts(users, rowsOf(1, 'a')), {})
+  expect(await view()).toMatchObject({ users: { 0: 'a' } })
+})
+
+/** Everything that is there, state records included. */
+async function records(): Promise<unknown> {
+  return await admin.query('SELECT * FROM surreal_sync_state; SELECT * FROM users; SELECT * FROM orders')
+}
+
 /** Keeps a query back and sends it when told to, as a network may. */
 class Delaying extends Surreal {
   late: (() => Promise<unknown>) | undefined

@@ -59,9 +59,9 @@ export class Follower {
   readonly #stop = new AbortController()
   readonly #ended: Promise<RunResult>
 
-  constructor(replica: Replica) {
+  constructor(replica: Replica, options: RunOptions = {}) {
     this.engine = replica.engine()
-    this.#ended = this.engine.run({ phase: 'incremental', follow: true, signal: this.#stop.signal })
+    this.#ended = this.engine.run({ phase: 'incremental', ...options, follow: true, signal: this.#stop.signal })
     this.#ended.catch(() => undefined)
   }
 

@@ -221,6 +221,11 @@ export class SurrealSink implements Sink, CheckpointStore {
     return Inspection.open(this.#config, id, options)
   }
 
+  async confirm(options: Abortable): Promise<void> {
+    if (this.#ownership === undefined) return
+    await this.#pool.useFirst(options, (lane) => lane.check(options))
+  }
+
   async close(): Promise<void> {
     this.#fallbacks.flush(this.#warn)
     this.#ownership = undefined

@@ -9,7 +9,13 @@ import { Session, type SessionLimits } from './session.js'
 
 const limits = { idleMax: 6, connectMsMax: 10_000, keepAliveMs: 10_000 }
 
+export interface ConnectionsOptions extends SessionLimits {
+  /** What `pg_stat_activity` says of the sessions. @defaultValue `surreal-sync` */
+  readonly applicationName?: string
+}
+
 export class Connections {
+  readonly applicationName: string
   readonly #settings: ConnectionSettings
   readonly #warn: (warning: SyncWarning) => void
   readonly #limits: SessionLimits
@@ -17,7 +23,9 @@ export class Connections {
   #verify: ((session: Session) => Promise<void>) | undefined
   #attempt: TlsAttempt | undefined
 
-  constructor(settings: ConnectionSettings, warn: (warning: SyncWarning) => void, limits: SessionLimits = {}) {
+  constructor(settings: ConnectionSettings, warn: (warning: SyncWarning) => void, options: ConnectionsOptions = {}) {
+    const { applicationName = 'surreal-sync', ...limits } = options
+    this.applicationName = applicationName
     this.#settings = settings
     this.#limits = limits
     this.#warn = warn
@@ -98,7 +106,7 @@ export class Connections {
       password,
       ssl: attempt.kind === 'plain' ? false : tlsOptions(attempt),
       enableChannelBinding: channelBinding,
-      application_name: 'surreal-sync',
+      application_name: this.applicationName,
       connectionTimeoutMillis: limits.connectMsMax,
       keepAlive: true,
       keepAliveInitialDelayMillis: limits.keepAliveMs,

@@ -9,6 +9,7 @@ import type {
   Abortable,
   ChangeOptions,
   CheckOptions,
+  LeaseOptions,
   RunContext,
   Snapshot,
   SnapshotOptions,
@@ -24,6 +25,7 @@ import { Inspection } from './inspection.js'
 import { Installer } from './installer.js'
 import { isKeyedByAddress } from './keyless-table.js'
 import { checkReader, openReader } from './open-reader.js'
+import { PipelineLease, runName } from './pipeline-lease.js'
 import { decode, encode, publicJson, publicText } from './position.js'
 import type { PostgresTable } from './postgres-table.js'
 import { type AuditConsumer, forgetConsumer, listConsumers, type PruneOptions, Pruner, prune } from './pruning.js'
@@ -65,16 +67,21 @@ export class PostgresTriggerSource implements Source {
   }
 
   async open(context: RunContext): Promise<void> {
-    const { warn } = context
-    const connections = this.#connect(warn)
+    const { warn, syncId } = context
+    const connections = this.#connect(warn, runName(syncId))
     const { triggerLevel, eventTrigger } = this.#options
     const installer = new Installer(connections, this.#auditSchema, warn, { triggerLevel, eventTrigger })
-    const consumer = new Consumer(connections, this.#names, context.syncId)
+    const consumer = new Consumer(connections, this.#names, syncId)
     const { pruneAfterMs } = this.#options
     const pruner = pruneAfterMs === undefined ? undefined : new Pruner(connections, this.#names, pruneAfterMs)
-    this.#open = { connections, installer, consumer, pruner, warn, tables: [], run: randomUUID() }
+    this.#open = { connections, installer, consumer, pruner, warn, tables: [], syncId, run: randomUUID() }
     // Fails here, and not in the middle of something, if nobody answers.
     await connections.use(async () => undefined)
+  }
+
+  lease(options: LeaseOptions): Promise<AsyncDisposable> {
+    const { connections, syncId } = this.#opened()
+    return PipelineLease.take(connections, syncId, options)
   }
 
   async tables(): Promise<readonly Table[]> {
@@ -261,8 +268,8 @@ export class PostgresTriggerSource implements Source {
     }
   }
 
-  #connect(warn: RunContext['warn']): Connections {
-    return new Connections(this.#settings, warn, { lockTimeoutMs: this.#options.lockTimeoutMs })
+  #connect(warn: RunContext['warn'], applicationName?: string): Connections {
+    return new Connections(this.#settings, warn, { lockTimeoutMs: this.#options.lockTimeoutMs, applicationName })
   }
 
   #opened(): OpenSource {
@@ -278,6 +285,7 @@ interface OpenSource {
   readonly pruner: Pruner | undefined
   readonly warn: (warning: SyncWarning) => void
   tables: readonly PostgresTable[]
+  readonly syncId: string
   /** Names the run. */
   readonly run: string
 }
