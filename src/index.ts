@@ -45,6 +45,7 @@ export type { RetryPolicy } from './engine/retry.js'
 export type { TableResult } from './engine/run.js'
 export { type Plan, type RunOptions, type RunResult, SyncEngine } from './engine/sync-engine.js'
 export type { Transform } from './engine/transform.js'
+export { type RepairOptions, type RepairResult, repair } from './repair/repair.js'
 export type { AuthLevel } from './sinks/surreal/dial.js'
 export type { ExistingRecords } from './sinks/surreal/ownership.js'
 export {

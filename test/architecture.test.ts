@@ -16,8 +16,9 @@ const folders: Record<string, { readonly imports: readonly string[]; readonly la
   'sinks/*': { imports: ['core'] },
   checkpoints: { imports: ['core'] },
   verify: { imports: ['core'] },
+  repair: { imports: ['core', 'engine', 'verify'] },
   testing: { imports: ['core'] },
-  'index.ts': { imports: ['core', 'engine', 'sources/*', 'sinks/*', 'checkpoints', 'verify'] },
+  'index.ts': { imports: ['core', 'engine', 'sources/*', 'sinks/*', 'checkpoints', 'verify', 'repair'] },
   demo: { imports: ['index.ts', 'verify'] },
   cli: { imports: ['index.ts'], lazily: ['demo'] },
 }

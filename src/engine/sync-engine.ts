@@ -1,4 +1,5 @@
 /** The engine: moves batches from a source to a sink, phase by phase. */
+import type { Key } from '../core/batch.js'
 import type { Checkpoint, Position } from '../core/checkpoint.js'
 import { SyncError } from '../core/errors.js'
 import type { Phase, SyncWarning } from '../core/events.js'
@@ -28,6 +29,11 @@ export interface RunOptions {
   readonly replay?: boolean
   /** Ends the incremental phase at the first drained delta at or past this position. */
   readonly until?: string
+  /**
+   * Keys to read again at the source before its changes, by table label: rows that are there are written, others removed,
+   * with the position as it is. Needs the phase `incremental`, and a source that has `reread`.
+   */
+  readonly reread?: ReadonlyMap<string, readonly Key[]>
   /** Stops the run: `run()` then resolves with `aborted` after open writes have settled. */
   readonly signal?: AbortSignal
 }
@@ -98,7 +104,12 @@ export class SyncEngine extends IsolatingEmitter {
           phase = 'incremental'
           const until = options.until === undefined ? undefined : this.#settings.source.parse(options.until)
           run.position ??= after
-          run.position = await runIncremental(run, tables, { after, until, follow: options.follow ?? false })
+          run.position = await runIncremental(run, tables, {
+            ...options,
+            after,
+            until,
+            follow: options.follow ?? false,
+          })
         }
         return finished('completed')
       })
@@ -133,6 +144,12 @@ export class SyncEngine extends IsolatingEmitter {
     try {
       options.signal?.throwIfAborted()
       refuseUnused(options)
+      if (options.reread !== undefined && (options.phase !== 'incremental' || source.reread === undefined)) {
+        throw new SyncError(
+          'E_CONFIG',
+          '`reread` needs the incremental phase alone, and a source that finds rows by keys',
+        )
+      }
       if (options.from !== undefined) source.parse(options.from)
       if (options.until !== undefined) source.parse(options.until)
       await source.open?.(context)

@@ -1,4 +1,5 @@
 /** PostgreSQL as a source: whole tables by COPY, changes by triggers that log keys into an audit table. */
+import type { Key, RowBatch } from '../../core/batch.js'
 import type { Position } from '../../core/checkpoint.js'
 import type { Delta } from '../../core/delta.js'
 import { SyncError } from '../../core/errors.js'
@@ -8,6 +9,7 @@ import type {
   Abortable,
   ChangeOptions,
   CheckOptions,
+  ReadOptions,
   RunContext,
   Snapshot,
   SnapshotOptions,
@@ -25,6 +27,7 @@ import { isKeyedByAddress } from './keyless-table.js'
 import { checkReader, openReader } from './open-reader.js'
 import { decode, encode, publicJson, publicText } from './position.js'
 import type { PostgresTable } from './postgres-table.js'
+import { presentRows } from './present-rows.js'
 import { type AuditConsumer, forgetConsumer, listConsumers, type PruneOptions, Pruner, prune } from './pruning.js'
 import { type AuditNames, auditNames } from './schema.sql.js'
 import { ChunkedSnapshot, ConsistentSnapshot } from './snapshot.js'
@@ -149,6 +152,10 @@ export class PostgresTriggerSource implements Source {
     } finally {
       connections.verify(undefined)
     }
+  }
+
+  reread(table: Table, keys: readonly Key[], options: ReadOptions): AsyncGenerator<RowBatch> {
+    return presentRows(this.#opened().connections, ownTable(table), keys, options)
   }
 
   async acknowledge(position: Position): Promise<void> {
