@@ -16,9 +16,10 @@ const folders: Record<string, { readonly imports: readonly string[]; readonly la
   'sinks/*': { imports: ['core'] },
   checkpoints: { imports: ['core'] },
   verify: { imports: ['core'] },
+  repair: { imports: ['core', 'engine', 'verify'] },
   testing: { imports: ['core'] },
   config: { imports: ['core', 'sources/*', 'sinks/*'] },
-  'index.ts': { imports: ['core', 'engine', 'sources/*', 'sinks/*', 'checkpoints', 'verify', 'config'] },
+  'index.ts': { imports: ['core', 'engine', 'sources/*', 'sinks/*', 'checkpoints', 'verify', 'repair', 'config'] },
   demo: { imports: ['index.ts', 'verify'] },
   cli: { imports: ['index.ts'], lazily: ['demo'] },
 }

@@ -4,6 +4,7 @@ import { loadConfig } from './config-file.js'
 import { runDemonstration } from './demonstration.js'
 import type { CommandLineIo } from './io.js'
 import { addOptions } from './options.js'
+import { addRepair } from './repair-command.js'
 import { runReplication } from './replication.js'
 import { type CommandName, type Flags, settle } from './settings.js'
 import { addVerification } from './verification-command.js'
@@ -52,7 +53,7 @@ Exit codes:
   0  done, also after SIGINT, SIGTERM or the timeout
   1  a bug in surreal-sync
   2  refused: something has to be changed first
-  3  verify found differences
+  3  verify found differences, or repair left some
   4  failed: trying again later may help
   5  the same pipeline runs elsewhere
 
@@ -80,6 +81,7 @@ export function createProgram(io: CommandLineIo): Command {
     .addHelpText('after', `${examples}${exitCodes}`)
   for (const name of ['full', 'incremental', 'sync'] as const) addReplication(program, name, io)
   addVerification(program, io)
+  addRepair(program, io)
   program
     .command('demo')
     .description('replicate a demonstration shop between temporary databases')

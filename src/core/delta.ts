@@ -14,6 +14,8 @@ export interface Delta {
   readonly position: Position
   /** After this delta the target equals the source as of this read. Read it after the batches have ended. */
   readonly drained: boolean
+  /** Rows are to be stored also where the sink finds them equal to what it has. @defaultValue false */
+  readonly rewrites?: boolean
   /** When the newest change in it was committed, in milliseconds since 1970 by the source's clock. */
   readonly committedAtMs?: number
   /** Tables in it that were not announced before, for example because they got new names. The sink is prepared for them first. */

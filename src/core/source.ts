@@ -77,6 +77,11 @@ export interface Source {
    * drained delta is yielded even if it is empty. A delta that is abandoned before its end was not applied.
    */
   changes(options: ChangeOptions): AsyncIterable<Delta>
+  /**
+   * The rows with these keys as they are now: upserts for those that are there, deletes for the others, none twice. A key that
+   * the source cannot look for is left out.
+   */
+  reread?(table: Table, keys: readonly Key[], options: ReadOptions): AsyncIterable<RowBatch>
   /** Everything up to here is durable in the sink, so the source may forget it. */
   acknowledge?(position: Position): Promise<void>
   /** Ends what `open` began. May be called again, and without `open`. Never throws. */

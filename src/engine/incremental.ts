@@ -1,6 +1,6 @@
 /** The incremental phase: applies deltas in order, each followed by its checkpoint. */
 import type { Alteration } from '../core/alteration.js'
-import type { Batch, RowBatch } from '../core/batch.js'
+import { type Batch, isBarrier, type Key, type RowBatch } from '../core/batch.js'
 import type { Position } from '../core/checkpoint.js'
 import type { Delta } from '../core/delta.js'
 import type { Table } from '../core/schema.js'
@@ -13,7 +13,12 @@ export interface IncrementalOptions {
   readonly after: Position
   readonly until?: Position
   readonly follow: boolean
+  /** Keys to read again before anything else, by table label. */
+  readonly reread?: ReadonlyMap<string, readonly Key[]>
 }
+
+/** So many keys are read again at once. */
+const keysMax = 1_000
 
 /** Resolves at the end of the changes with the position reached. Reads on from there after a retryable error. */
 export async function runIncremental(
@@ -24,6 +29,9 @@ export async function runIncremental(
   const { source, sink, limits, transforms } = run.settings
   await run.retrying(async () => sink.prepare?.(tables, { phase: 'incremental', signal: run.signal }))
   run.emit('phase', { phase: 'incremental', tables })
+  const { reread } = options
+  if (reread !== undefined)
+    await run.retrying(async () => void (await apply(run, rereadDelta(run, tables, reread, options.after))))
   const retries = run.retries()
   // What a transform makes of a row may depend on any of its columns.
   const alterable = (alteration: Alteration) =>
@@ -49,6 +57,26 @@ export async function runIncremental(
       await retries.after(error)
     }
   }
+}
+
+/** Newer than its position, so it is not drained: what is read after that position repairs the mixture. */
+function rereadDelta(
+  run: Run,
+  tables: readonly Table[],
+  reread: ReadonlyMap<string, readonly Key[]>,
+  position: Position,
+): Delta {
+  const { source, limits } = run.settings
+  async function* batches(): AsyncGenerator<Batch> {
+    for (const table of tables) {
+      const keys = reread.get(table.label) ?? []
+      for (let start = 0; start < keys.length; start += keysMax) {
+        const rows = source.reread?.(table, keys.slice(start, start + keysMax), { limits, signal: run.signal })
+        if (rows !== undefined) yield* rows
+      }
+    }
+  }
+  return { batches: batches(), position, drained: false, rewrites: true }
 }
 
 /** Applies one delta and its checkpoint. True: it carried changes. */
@@ -106,6 +134,7 @@ async function commit(run: Run, delta: Delta): Promise<boolean> {
     get drained() {
       return delta.drained
     },
+    rewrites: delta.rewrites,
     get committedAtMs() {
       return delta.committedAtMs
     },

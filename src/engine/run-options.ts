@@ -1,4 +1,5 @@
 /** What one run is asked to do. */
+import type { Key } from '../core/batch.js'
 import { SyncError } from '../core/errors.js'
 import type { Phase } from '../core/events.js'
 
@@ -27,6 +28,11 @@ export interface RunOptions {
   readonly takeover?: boolean
   /** Ends the incremental phase at the first drained delta at or past this position. */
   readonly until?: string
+  /**
+   * Keys to read again at the source before its changes, by table label: rows that are there are written, others removed,
+   * with the position as it is. Needs the phase `incremental`, and a source that has `reread`.
+   */
+  readonly reread?: ReadonlyMap<string, readonly Key[]>
   /** Stops the run: `run()` then resolves with `aborted` after open writes have settled. */
   readonly signal?: AbortSignal
 }

@@ -90,7 +90,12 @@ export class SyncEngine extends IsolatingEmitter {
           phase = 'incremental'
           const until = options.until === undefined ? undefined : this.#settings.source.parse(options.until)
           run.position ??= after
-          run.position = await runIncremental(run, tables, { after, until, follow: options.follow ?? false })
+          run.position = await runIncremental(run, tables, {
+            ...options,
+            after,
+            until,
+            follow: options.follow ?? false,
+          })
         }
         return finished('completed')
       })
@@ -145,6 +150,12 @@ export class SyncEngine extends IsolatingEmitter {
     try {
       options.signal?.throwIfAborted()
       refuseUnused(options)
+      if (options.reread !== undefined && (options.phase !== 'incremental' || source.reread === undefined)) {
+        throw new SyncError(
+          'E_CONFIG',
+          '`reread` needs the incremental phase alone, and a source that finds rows by keys',
+        )
+      }
       if (options.from !== undefined) source.parse(options.from)
       if (options.until !== undefined) source.parse(options.until)
       await source.open?.(context)

@@ -2,7 +2,7 @@
 import type { Coordinates, SurrealBound, SurrealValue } from './surreal-value.js'
 
 const majors = { unsigned: 0, negative: 1, bytes: 2, text: 3, array: 4, map: 5, tag: 6 } as const
-const tags = { none: 6, record: 8, uuid: 9, decimal: 10, datetime: 12, duration: 14, range: 49 } as const
+const tags = { none: 6, table: 7, record: 8, uuid: 9, decimal: 10, datetime: 12, duration: 14, range: 49 } as const
 const boundTags = { inclusive: 50, exclusive: 51 } as const
 const shapeTags: Readonly<Record<string, number>> = {
   Point: 88,
@@ -19,10 +19,20 @@ export function encodeRecordIds(table: string, keys: readonly SurrealValue[]): U
   return Buffer.concat([head(majors.array, keys.length), ...keys.map((key) => recordId(table, encodeValue(key)))])
 }
 
-/** All records of a table, or those behind a key. */
-export function encodeRecordRange(table: string, after: SurrealValue | undefined): Uint8Array {
+/** The records of a table behind a key, up to and including another. Undefined: no such end. */
+export function encodeRecordRange(
+  table: string,
+  after: SurrealValue | undefined,
+  upTo: SurrealValue | undefined,
+): Uint8Array {
   const lower = after === undefined ? nullByte : tagged(boundTags.exclusive, encodeValue(after))
-  return recordId(table, tagged(tags.range, list([lower, nullByte])))
+  const upper = upTo === undefined ? nullByte : tagged(boundTags.inclusive, encodeValue(upTo))
+  return recordId(table, tagged(tags.range, list([lower, upper])))
+}
+
+/** The table itself. */
+export function encodeTable(table: string): Uint8Array {
+  return tagged(tags.table, text(table))
 }
 
 /** @throws Error for kinds that have no place in a key */

@@ -3,7 +3,8 @@ import type { Column, Table } from '../core/schema.js'
 import { Judgement, type JudgementOptions, type Verdict } from './judgement.js'
 import type { Holding, SourceAccess, TargetAccess } from './sides.js'
 import { type FormsOf, SourceReader, type SourceTable } from './source-reader.js'
-import { type Reading, type Sides, TableComparison, type TablePair } from './table-comparison.js'
+import type { SurrealValue } from './surreal-value.js'
+import { type Reading, type Sides, suspectsPerPage, TableComparison, type TablePair } from './table-comparison.js'
 import { TargetReader } from './target-reader.js'
 
 export interface ComparisonOptions extends JudgementOptions {
@@ -46,6 +47,8 @@ export class Comparison {
   readonly #sides: Sides
   readonly #judgement: Judgement
   readonly #options: ComparisonOptions
+  /** The tables compared, by label. */
+  readonly #pairs = new Map<string, TablePair>()
   #holdings: ReadonlyMap<string, Holding> = new Map()
 
   constructor(source: SourceAccess, target: TargetAccess, options: ComparisonOptions) {
@@ -85,7 +88,17 @@ export class Comparison {
     return { tables, others: [] }
   }
 
+  /** Looks once more at rows of a table that was compared, as long as it takes. Whoever follows the source must run. */
+  async *again(label: string, keys: readonly SurrealValue[]): AsyncGenerator<Verdict> {
+    const pair = this.#pairs.get(label)
+    if (pair === undefined) return
+    for (let start = 0; start < keys.length; start += suspectsPerPage) {
+      yield* await this.#judgement.live(pair, keys.slice(start, start + suspectsPerPage))
+    }
+  }
+
   async #compare(label: string, target: string, pair: TablePair): Promise<TableTotals> {
+    this.#pairs.set(label, pair)
     const counts = { missing: 0, extra: 0, different: 0, moving: 0 }
     const skipped = pair.source === undefined ? undefined : obstacle(pair.source)
     if (skipped !== undefined) return { table: label, target, rows: 0, records: 0, ...counts, skipped }

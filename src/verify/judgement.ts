@@ -50,7 +50,7 @@ export class Judgement {
 
   /** Those of the rows that are not the same. */
   async of(pair: TablePair, suspects: readonly SurrealValue[]): Promise<readonly Verdict[]> {
-    return this.#options.atRest ? this.#once(pair, suspects) : this.#live(pair, suspects)
+    return this.#options.atRest ? this.#once(pair, suspects) : this.live(pair, suspects)
   }
 
   async #once(pair: TablePair, suspects: readonly SurrealValue[]): Promise<readonly Verdict[]> {
@@ -63,7 +63,7 @@ export class Judgement {
    * The source before, then the pipeline at or past that point, then the target, then the source again: a row that the
    * source had the same all the time must be in the target.
    */
-  async #live(pair: TablePair, suspects: readonly SurrealValue[]): Promise<readonly Verdict[]> {
+  async live(pair: TablePair, suspects: readonly SurrealValue[]): Promise<readonly Verdict[]> {
     const verdicts: Verdict[] = []
     const strikes = new Map<string, number>()
     let open = suspects
@@ -93,7 +93,7 @@ export class Judgement {
     const { source } = this.#sides
     this.#options.signal?.throwIfAborted()
     await source.begin()
-    const latest = this.#options.atRest ? undefined : await this.#source.latest?.()
+    const latest = await this.#source.latest?.()
     const rows: ReadonlyMap<string, ExpectedRecord> =
       table === undefined ? new Map() : await source.find(table, forms, keys)
     await source.end()

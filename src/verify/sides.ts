@@ -1,4 +1,5 @@
 /** What a comparison needs of a source and of a sink. Both give access, and decode nothing. */
+import type { Key } from '../core/batch.js'
 import type { Checkpoint, Position } from '../core/checkpoint.js'
 import type { Column, Table } from '../core/schema.js'
 import type { Abortable } from '../core/source.js'
@@ -42,6 +43,8 @@ export interface TargetAccess extends AsyncDisposable {
   /** The target's name for a table. */
   tableName(table: Table): string
   forms(table: Table, column: Column): ValueForms
+  /** The key behind the CBOR of the key part of a record id. Undefined: no row of the table can have it. */
+  keyOf(table: Table, id: Uint8Array): Key | undefined
   /** The pipeline's checkpoint, as it is now. */
   checkpoint(): Promise<Checkpoint | undefined>
   /** The target tables that the pipeline writes to. */

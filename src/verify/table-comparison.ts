@@ -30,7 +30,7 @@ export interface Reading {
 /** Memory is bounded by this many records of both sides; more that differ are listed a share at a time. */
 const listedMax = 200_000
 /** How many rows are looked at once more together. */
-const suspectsPerPage = 100
+export const suspectsPerPage = 100
 
 export class TableComparison {
   readonly #sides: Sides

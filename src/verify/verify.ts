@@ -82,7 +82,7 @@ export async function verify(options: VerifyOptions): Promise<VerifyResult> {
     ...{ id, atRest, exclusive, waitMsMax, only, signal },
     onReading: (table, reading) => onProgress?.({ table, ...reading }),
     onVerdict: (table, verdict) => {
-      const difference = describe(table, verdict)
+      const difference = describeVerdict(table, verdict)
       if (listed.length < listMax) listed.push(difference)
       onDifference?.(difference)
     },
@@ -102,7 +102,8 @@ export async function verify(options: VerifyOptions): Promise<VerifyResult> {
   }
 }
 
-function describe(table: string, { kind, key, expected, found }: Verdict): Difference {
+/** What may be shown of a verdict. */
+export function describeVerdict(table: string, { kind, key, expected, found }: Verdict): Difference {
   const fields = expected === undefined || found === undefined ? [] : differingFields(expected, found)
   return { table, kind, key: printValue(key), fields }
 }

@@ -87,6 +87,7 @@ function openTarget({ target, tableName, forms }: ComparisonOptions): TargetAcce
     query: async (text, bindings) => await target.query<unknown[]>(text, bindings),
     tableName: tableName ?? (({ name }) => name),
     forms: forms ?? (() => defaultForms),
+    keyOf: () => undefined,
     checkpoint: async () => undefined,
     holdings: async () => new Map(),
     [Symbol.asyncDispose]: async () => undefined,

@@ -1,4 +1,6 @@
 /** A connection for comparisons: what a pipeline wrote where, and in which forms. What it reads others decode. */
+import { CborCodec } from 'surrealdb'
+import type { Key } from '../../core/batch.js'
 import type { Checkpoint } from '../../core/checkpoint.js'
 import { SyncError } from '../../core/errors.js'
 import type { Column, Table } from '../../core/schema.js'
@@ -6,12 +8,16 @@ import type { Abortable } from '../../core/source.js'
 import { Connection } from './connection.js'
 import { findEncoding } from './encoding.js'
 import { toSyncError } from './errors.js'
+import { readKey } from './key-reader.js'
 import type { SinkConfig } from './options.js'
 import { type Holding, Ownership } from './ownership.js'
 import { checkpointIn, readPipelineState } from './progress.js'
 import { ask } from './query.js'
+import { recordShape } from './record-id.js'
 import { isThere } from './rehearsal.js'
 import type { ValueForms } from './types.js'
+
+const codec = new CborCodec({})
 
 export class Inspection implements AsyncDisposable {
   readonly #config: SinkConfig
@@ -73,6 +79,14 @@ export class Inspection implements AsyncDisposable {
     const ownership = new Ownership(this.#connection, this.#pipeline)
     await ownership.load(this.#options)
     return ownership.holdings
+  }
+
+  /** The key behind the CBOR of the key part of a record id. Undefined: no row of the table can have it. */
+  keyOf(table: Table, id: Uint8Array): Key | undefined {
+    const [first] = table.key
+    if (first === undefined) return undefined
+    const { bare } = recordShape(table, this.tableName(table), this.forms(table, first))
+    return readKey(table, bare, codec.decode(id))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

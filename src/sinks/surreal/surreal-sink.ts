@@ -173,7 +173,7 @@ export class SurrealSink implements Sink, CheckpointStore {
           if (isBarrier(batch)) {
             await commit.beforeBarrier()
             await this.#writer.sweep(lane, plan, batch, ownership, options)
-          } else await commit.add(plan, batch, this.#writer.rewrites(plan))
+          } else await commit.add(plan, batch, delta.rewrites === true || this.#writer.rewrites(plan))
         }
         await commit.finish(checkpoint(), delta.drained)
       } finally {

@@ -1,5 +1,6 @@
 /** PostgreSQL as a source: whole tables by COPY, changes by triggers that log keys into an audit table. */
 import { randomUUID } from 'node:crypto'
+import type { Key, RowBatch } from '../../core/batch.js'
 import type { Position } from '../../core/checkpoint.js'
 import type { Delta } from '../../core/delta.js'
 import { SyncError } from '../../core/errors.js'
@@ -10,6 +11,7 @@ import type {
   ChangeOptions,
   CheckOptions,
   LeaseOptions,
+  ReadOptions,
   RunContext,
   Snapshot,
   SnapshotOptions,
@@ -28,6 +30,7 @@ import { checkReader, openReader } from './open-reader.js'
 import { PipelineLease, runName } from './pipeline-lease.js'
 import { decode, encode, publicJson, publicText } from './position.js'
 import type { PostgresTable } from './postgres-table.js'
+import { presentRows } from './present-rows.js'
 import { type AuditConsumer, forgetConsumer, listConsumers, type PruneOptions, Pruner, prune } from './pruning.js'
 import { type AuditNames, auditNames } from './schema.sql.js'
 import type { Session } from './session.js'
@@ -176,6 +179,10 @@ export class PostgresTriggerSource implements Source {
     } finally {
       connections.verify(undefined)
     }
+  }
+
+  reread(table: Table, keys: readonly Key[], options: ReadOptions): AsyncGenerator<RowBatch> {
+    return presentRows(this.#opened().connections, ownTable(table), keys, options)
   }
 
   async acknowledge(position: Position): Promise<void> {

@@ -1,0 +1,62 @@
+/** `surreal-sync repair`. */
+import type { Command } from 'commander'
+import { PostgresTriggerSource, type RepairResult, repair, SurrealSink } from '../index.js'
+import { ExitStatus } from './exit-status.js'
+import { formatExactly, plural } from './figures.js'
+import type { CommandLineIo } from './io.js'
+import { Log } from './log.js'
+import { addConnectionOptions } from './options.js'
+import { printable } from './printable.js'
+import { type Flags, settle } from './settings.js'
+import { interruptible } from './verification-command.js'
+
+const summary = 'read rows again that verify finds to differ'
+const usage = '$ surreal-sync repair postgresql --to-namespace prod --to-database myapp'
+const shownMax = 20
+
+export function addRepair(program: Command, io: CommandLineIo): void {
+  const group = program
+    .command('repair')
+    .description(summary)
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false)
+  const command = group
+    .command('postgresql')
+    .description(`PostgreSQL: ${summary}`)
+    .addHelpText('after', `\nExample:\n  ${usage}`)
+    .optionsGroup('Repairing:')
+    .option('--json', 'print JSON lines: each row that is left, then the result')
+  addConnectionOptions(command).action(() => runRepair(command.opts<Flags & { readonly json?: boolean }>(), io))
+}
+
+/** @throws ExitStatus 3 if rows are left that differ, 130 and 143 after a signal; SyncError */
+async function runRepair(flags: Flags & { readonly json?: boolean }, io: CommandLineIo): Promise<void> {
+  const { source, sink, id } = settle('sync', flags, io.env)
+  const log = new Log({ format: 'text', level: 'warn', write: (line) => io.stderr.write(`${line}\n`) })
+  await interruptible(io, async (signal) => {
+    const result = await repair({
+      ...{ source: new PostgresTriggerSource(source), sink: new SurrealSink(sink), id, signal },
+      onWarning: ({ code, message, ...fields }) => log.event('warn', code, message, fields),
+    })
+    const lines = flags.json === true ? asJson(result) : asText(result)
+    io.stdout.write(`${lines.join('\n')}\n`)
+    if (result.left.length > 0) throw new ExitStatus(3)
+  })
+}
+
+function asText({ found, repaired, left }: RepairResult): readonly string[] {
+  const shown = left.slice(0, shownMax).map(({ table, key, kind }) => `  ${table} ${key}  ${kind}`)
+  const rest = left.length - shown.length
+  return [
+    `${plural(found, 'row')} differed, ${formatExactly(repaired)} repaired, ${formatExactly(left.length)} left`,
+    ...shown,
+    ...(rest > 0 ? [`  and ${formatExactly(rest)} more: see --json`] : []),
+  ].map(printable)
+}
+
+function asJson({ found, repaired, left }: RepairResult): readonly string[] {
+  return [
+    ...left.map(({ table, kind, key, fields }) => JSON.stringify({ event: 'left', table, kind, key, fields })),
+    JSON.stringify({ event: 'result', found, repaired, left: left.length }),
+  ]
+}
