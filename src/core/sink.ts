@@ -14,11 +14,11 @@ import type { Abortable, BatchLimits, RunContext } from './source.js'
 export interface Sink {
   readonly name: string
   /** Where it is, for people: `ws://localhost:8000`. Without user and password. */
-  readonly address?: string
+  readonly address?: string | undefined
   /** The batch size that this sink likes best. */
-  readonly limits?: Partial<BatchLimits>
+  readonly limits?: Partial<BatchLimits> | undefined
   /** How many writes this sink can use at once. */
-  readonly inFlight?: number
+  readonly inFlight?: number | undefined
   /** Connects and checks, without changing anything that a user would see. */
   open?(context: RunContext): Promise<void>
   /**
