@@ -15,11 +15,11 @@ import type { Abortable, BatchLimits, RunContext } from './source.js'
 export interface Sink {
   readonly name: string
   /** Where it is, for people: `ws://localhost:8000`. Without user and password. */
-  readonly address?: string
+  readonly address?: string | undefined
   /** The batch size that this sink likes best. */
-  readonly limits?: Partial<BatchLimits>
+  readonly limits?: Partial<BatchLimits> | undefined
   /** How many writes this sink can use at once. */
-  readonly inFlight?: number
+  readonly inFlight?: number | undefined
   /**
    * Names everything in this sink's own options that decides what it makes of a row of this table, and where. When a full
    * sync that was cut off goes on under another name, the table is copied from the start.
@@ -29,7 +29,7 @@ export interface Sink {
    * Whether it obeys `Table.shape.deletes`, in batches of deletes and in barriers. Without it a run with tables whose rows
    * are not simply to be deleted is refused.
    */
-  readonly obeysDeletes?: boolean
+  readonly obeysDeletes?: boolean | undefined
   /** Connects and checks, without changing anything that a user would see. */
   open?(context: RunContext): Promise<void>
   /**

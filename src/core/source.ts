@@ -40,7 +40,7 @@ export interface RunContext extends Abortable {
 export interface Source {
   readonly name: string
   /** Where it is, for people: `postgresql://localhost:5432/myapp`. Without user and password. */
-  readonly address?: string
+  readonly address?: string | undefined
   /** Connects and checks. */
   open?(context: RunContext): Promise<void>
   /**

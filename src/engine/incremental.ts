@@ -1,6 +1,6 @@
 /** The incremental phase: applies deltas in order, each followed by its checkpoint. */
 import type { Alteration } from '../core/alteration.js'
-import { type Batch, isBarrier, type Key, type RowBatch } from '../core/batch.js'
+import type { Batch, Key, RowBatch } from '../core/batch.js'
 import type { Position } from '../core/checkpoint.js'
 import type { Delta } from '../core/delta.js'
 import type { Table } from '../core/schema.js'

@@ -39,7 +39,7 @@ export class MemorySink implements Sink, CheckpointStore {
   readonly name = 'memory'
   readonly inFlight: number | undefined
   readonly limits: Partial<BatchLimits> | undefined
-  readonly commit?: Sink['commit']
+  readonly commit?: NonNullable<Sink['commit']>
   readonly #reads: 'rows' | 'cursor'
   readonly #operations: MemoryOperation[] = []
   readonly #checkpoints = new Map<string, Checkpoint>()

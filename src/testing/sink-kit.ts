@@ -123,7 +123,7 @@ function writeTests(suite: Suite<SinkSubject>): void {
           ? session.upsert(users, userRange(10 * index, 10 * index + 9))
           : session.upsert(orders, [order('tenant', index)]),
       )
-      await Promise.all([...writes, session.delete(users, userRange(100, 109))].slice(0, Math.max(2, count)))
+      await Promise.all([...writes, session.delete(users, userRange(100, 109))].slice(0, count))
       await session.delete(users, userRange(100, 109))
       const even = Array.from({ length: count }, (_, index) => index).filter((index) => index % 2 === 0)
       const rows = even.flatMap((index) => userRange(10 * index, 10 * index + 9))

@@ -1,9 +1,14 @@
 /** Runs the programs in examples/ as their READMEs say. */
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { parse, parseAllDocuments } from 'yaml'
 import { createDatabase, type TestDatabase } from '../support/database.js'
 import { Shell } from '../support/shell.js'
 import { type SurrealServer, startSurreal } from '../support/surreal-server.js'
@@ -11,22 +16,33 @@ import { type SurrealServer, startSurreal } from '../support/surreal-server.js'
 const repository = fileURLToPath(new URL('../..', import.meta.url))
 
 let database: TestDatabase
+/** With the tables that the further examples name. */
+let further: TestDatabase
 let surreal: SurrealServer
 let shell: Shell
 
 beforeAll(async () => {
-  database = await createDatabase()
+  ;[database, further] = await Promise.all([createDatabase(), createDatabase()])
   surreal = await startSurreal()
   shell = await Shell.open()
   const client = await database.client()
   await client.query(`create table users (id bigint primary key, photo bytea);
     insert into users select i, '\\x00ff' from pg_catalog.generate_series(1, 20) i`)
+  const other = await further.client()
+  await other.query(`create table users (id integer primary key, name text);
+    insert into users values (1, 'Ada'), (2, 'Bob');
+    create table orders (id integer primary key, user_id integer, total numeric);
+    insert into orders values (1, 1, 9.99), (2, 1, 5), (3, 2, 7.5);
+    create table articles (id integer primary key, title text, body text, published boolean);
+    insert into articles values (1, 'Replication of a database', 'How rows travel', true), (2, 'Baking bread', 'Flour and water', true),
+      (3, 'Database replication, unfinished', 'A draft', false)`)
 })
 
 afterAll(async () => {
   await shell[Symbol.asyncDispose]()
   await surreal.stop()
   await database[Symbol.asyncDispose]()
+  await further[Symbol.asyncDispose]()
 })
 
 function start(example: string, environment: Readonly<Record<string, string>>) {
@@ -76,4 +92,155 @@ describe('examples', () => {
     const [code] = await ended
     expect(code, output.stderr).toBe(0)
   })
+
+  it('custom-checkpoint-store goes on where it stopped', async () => {
+    const kept = new Map<string, string>()
+    const server = createServer(async (request, response) => {
+      const key = request.url ?? ''
+      if (request.method === 'PUT') kept.set(key, Buffer.concat(await request.toArray()).toString())
+      const text = kept.get(key)
+      response.writeHead(text === undefined ? 404 : 200).end(text)
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const environment = {
+      DATABASE_URL: further.url,
+      KEY_VALUE_URL: `http://127.0.0.1:${port}/positions`,
+      FILE: join(shell.directory, 'changes.ndjson'),
+    }
+    try {
+      const first = start('custom-checkpoint-store', environment)
+      expect([(await first.ended)[0], first.output.stderr]).toEqual([0, expect.anything()])
+      const second = start('custom-checkpoint-store', environment)
+      expect((await second.ended)[0], second.output.stderr).toBe(0)
+      expect([...kept.keys()]).toEqual(['/positions/custom-store'])
+      const lines = (await readFile(environment.FILE, 'utf8')).split('\n').filter((line) => line.includes('"upsert"'))
+      expect(lines).toHaveLength(8)
+    } finally {
+      server.close()
+    }
+  })
+
+  it('transform-embeddings finds what is near, and nothing that is not published', async () => {
+    const { output, ended } = start('transform-embeddings', { DATABASE_URL: further.url })
+    expect((await ended)[0], output.stderr).toBe(0)
+    expect(output.stdout.trim().split('\n')).toEqual(['Replication of a database', 'Baking bread'])
+  })
+
+  it('graph-queries follows foreign keys', async () => {
+    const { output, ended } = start('graph-queries', { DATABASE_URL: further.url })
+    expect((await ended)[0], output.stderr).toBe(0)
+    expect(output.stdout.trim().split('\n')).toEqual(['Ada 5 9.99', 'Bob 7.5'])
+  })
+
+  it('live-query fires when PostgreSQL is written to', async () => {
+    const { child, output, ended } = start('live-query', { DATABASE_URL: further.url })
+    await expect.poll(() => output.stdout, { timeout: 30_000 }).toContain('listening')
+    const client = await further.client()
+    await client.query(`update users set name = 'Grace' where id = 2`)
+    await expect.poll(() => output.stdout, { timeout: 30_000 }).toMatch(/UPDATE .*Grace/)
+    child.kill('SIGTERM')
+    expect((await ended)[0], output.stderr).toBe(0)
+  })
+
+  it('cron applies what has changed, run by run', async () => {
+    const environment = {
+      SOURCE_URI: further.url,
+      SURREAL_ENDPOINT: surreal.ws,
+      TO_DATABASE: 'cron',
+      CHECKPOINTS: join(shell.directory, 'cron'),
+      LOCK_FILE: join(shell.directory, 'lock'),
+      TIMEOUT: '1s',
+    }
+    const script = join(repository, 'examples/cron/sync.sh')
+    for (let run = 0; run < 2; run += 1) {
+      const { code, stderr } = await shell.run(`sh ${script}`, environment)
+      expect(code, stderr).toBe(0)
+    }
+    expect(await readdir(environment.CHECKPOINTS)).toContain('checkpoint_incremental.json')
+  })
+})
+
+/** Whether a program is installed here, and ends well when it is asked something harmless. */
+function works(program: string, ...options: string[]): boolean {
+  return spawnSync(program, options, { stdio: 'ignore' }).status === 0
+}
+
+const text = (path: string): Promise<string> => readFile(join(repository, 'examples', path), 'utf8')
+/** What the container of an example runs, as a shell command. */
+const flagsOf = (command: readonly string[]): readonly string[] =>
+  command.filter((word) => word.startsWith('--') && word !== '--yes')
+
+describe('files for running it', () => {
+  const known = spawnSync(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', 'sync', 'postgresql', '--help'], {
+    cwd: repository,
+    encoding: 'utf8',
+  }).stdout
+
+  it('compose.yaml has three services that find each other', async () => {
+    const { services, volumes } = parse(await text('docker-compose/compose.yaml'))
+    const sync = services['surreal-sync']
+    expect(Object.keys(sync.depends_on)).toEqual(Object.keys(services).filter((name) => name !== 'surreal-sync'))
+    expect(new URL(sync.environment.SOURCE_URI.replace(/\$\{.*?\}/, 'x')).hostname).toBe('postgres')
+    expect(new URL(sync.environment.SURREAL_ENDPOINT).hostname).toBe('surrealdb')
+    for (const flag of flagsOf(sync.command)) expect(known).toContain(flag)
+    for (const name of Object.keys(sync.environment)) expect(known).toContain(name)
+    const mounted = Object.values<{ volumes: string[] }>(services).flatMap((service) =>
+      service.volumes.map((volume) => volume.split(':')[0]),
+    )
+    expect(mounted.sort()).toEqual(Object.keys(volumes).sort())
+  })
+
+  it.runIf(works('docker', 'compose', 'version'))('docker compose takes compose.yaml', () => {
+    const file = join(repository, 'examples/docker-compose/compose.yaml')
+    const { status, stderr } = spawnSync('docker', ['compose', '--file', file, 'config', '--quiet'], {
+      encoding: 'utf8',
+    })
+    expect(status, stderr).toBe(0)
+  })
+
+  it('surreal-sync.yaml is a Deployment of one pod, with its Secret', async () => {
+    const [secret, deployment] = parseAllDocuments(await text('kubernetes/surreal-sync.yaml')).map((document) => {
+      expect(document.errors).toEqual([])
+      return document.toJS()
+    })
+    expect([secret.kind, deployment.kind, deployment.spec.replicas, deployment.spec.strategy.type]).toEqual([
+      'Secret',
+      'Deployment',
+      1,
+      'Recreate',
+    ])
+    const { template, selector } = deployment.spec
+    expect(template.metadata.labels).toMatchObject(selector.matchLabels)
+    const [container] = template.spec.containers
+    expect(container.envFrom[0].secretRef.name).toBe(secret.metadata.name)
+    for (const flag of flagsOf(container.command)) expect(known).toContain(flag)
+    for (const name of Object.keys(secret.stringData)) expect(known).toContain(name)
+    const mounts = container.volumeMounts.map(({ name }: { name: string }) => name)
+    expect(mounts).toEqual(template.spec.volumes.map(({ name }: { name: string }) => name))
+  })
+
+  it('surreal-sync.service runs a command that exists', async () => {
+    const unit = await text('systemd/surreal-sync.service')
+    const [, command = ''] = /^ExecStart=\/usr\/bin\/env surreal-sync sync postgresql (.*)$/m.exec(unit) ?? []
+    expect(flagsOf(command.split(' ')).length).toBeGreaterThan(2)
+    for (const flag of flagsOf(command.split(' '))) expect(known).toContain(flag)
+    expect(unit).toMatch(/^RestartPreventExitStatus=2 5$/m)
+  })
+
+  it.runIf(works('systemd-analyze', '--version'))(
+    'systemd-analyze finds nothing wrong with surreal-sync.service',
+    async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'surreal-sync-unit-'))
+      try {
+        const file = join(folder, 'surreal-sync.service')
+        await writeFile(file, await text('systemd/surreal-sync.service'))
+        const { status, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', file], { encoding: 'utf8' })
+        const ours = stderr.split('\n').filter((line) => line.includes('surreal-sync'))
+        expect([status, ours]).toEqual([0, []])
+      } finally {
+        await rm(folder, { recursive: true })
+      }
+    },
+  )
 })

@@ -33,10 +33,10 @@ export class FanOutSink implements Sink {
   /** The smallest that any of them asks for. */
   readonly inFlight: number | undefined
   /** There if the first sink has it. */
-  declare readonly commit?: Sink['commit']
+  declare readonly commit?: NonNullable<Sink['commit']>
   /** There if the first sink is its own checkpoint store. */
   declare readonly load?: CheckpointStore['load']
-  declare readonly probe?: CheckpointStore['probe']
+  declare readonly probe?: NonNullable<CheckpointStore['probe']>
   declare readonly save?: CheckpointStore['save']
   readonly #sinks: readonly Sink[]
 

@@ -1,0 +1,142 @@
+/** Every code block compiles, what it names exists, links lead somewhere, and the code for builders passes the kits. */
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join, posix } from 'node:path'
+import ts from 'typescript'
+import { afterAll, describe, expect, it } from 'vitest'
+import { readPage, readPages, repository } from './markdown.js'
+
+const pages = readPages()
+const work = mkdtempSync(join(repository, 'test/.docs-'))
+afterAll(() => rmSync(work, { recursive: true, force: true }))
+
+/** What a block without imports, a part of a program, may name. */
+const given = `import { FileCheckpointStore, PostgresTriggerSource, SurrealSink, SyncEngine } from 'surreal-sync'
+declare const url: string, namespace: string, database: string
+declare const source: import('surreal-sync').Source, sink: import('surreal-sync').Sink, engine: SyncEngine`
+
+/** Writes the programs of a page where they find the library and each other. Returns their files. */
+function writePrograms(path: string): readonly string[] {
+  const folder = join(work, path.replaceAll('/', '_'))
+  mkdirSync(folder, { recursive: true })
+  return readPage(path)
+    .blocks.filter(({ language }) => language === 'ts')
+    .map(({ text }, index) => {
+      const file = join(folder, /^\/\/ ([\w.-]+\.ts)\n/.exec(text)?.[1] ?? `program-${index}.ts`)
+      writeFileSync(file, /^import /m.test(text) ? text : `${given}\n${text}`)
+      return file
+    })
+}
+
+const programs = new Map(pages.map(({ path }) => [path, writePrograms(path)]))
+
+describe('code blocks', () => {
+  it('of TypeScript compile, strictly', () => {
+    const { config } = ts.readConfigFile(join(repository, 'tsconfig.json'), ts.sys.readFile)
+    const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: [] }, ts.sys, repository)
+    const files = [...programs.values()].flat()
+    const found = ts.getPreEmitDiagnostics(ts.createProgram(files, { ...options, noEmit: true }))
+    const told = found.map(
+      ({ file, messageText }) => `${file?.fileName}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`,
+    )
+    expect(files.length).toBeGreaterThan(5)
+    expect(told).toEqual([])
+  })
+
+  it('are in languages that a test knows', () => {
+    const known = ['', 'bash', 'console', 'json', 'mermaid', 'sql', 'surql', 'text', 'toml', 'ts', 'yaml']
+    const unknown = pages.flatMap(({ path, blocks }) =>
+      blocks.filter(({ language }) => !known.includes(language)).map(({ language }) => `${path}: ${language}`),
+    )
+    expect(unknown).toEqual([])
+  })
+
+  const shell = pages.flatMap(({ path, blocks }) =>
+    blocks.filter(({ language }) => language === 'bash').map(({ text }) => ({ path, text })),
+  )
+
+  it('of shell commands parse, and name scripts and flags that exist', () => {
+    const { scripts } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8'))
+    const flags = new Set(commandLine().match(/--[a-z][a-z-]+/g))
+    for (const { path, text } of shell) {
+      const { status, stderr } = spawnSync('bash', ['-n'], { input: text, encoding: 'utf8' })
+      expect(status, `${path}: ${stderr}`).toBe(0)
+      for (const [, script = ''] of text.matchAll(/npm run ([\w:-]+)/g)) expect(scripts, path).toHaveProperty([script])
+      for (const [command] of text.matchAll(/^surreal-sync (?:.*\\\n)*.*$/gm)) {
+        const named = command.match(/(?<=\s)--[a-z][a-z-]+/g) ?? []
+        expect(
+          named.filter((flag) => !flags.has(flag)),
+          `${path}: ${command}`,
+        ).toEqual([])
+      }
+    }
+  })
+
+  it('of JSON parse', () => {
+    const texts = pages.flatMap(({ blocks }) => blocks.filter(({ language }) => language === 'json'))
+    for (const { text } of texts) expect(() => JSON.parse(text)).not.toThrow()
+  })
+})
+
+/** Everything that the commands say of themselves. */
+function commandLine(): string {
+  const commands = [
+    ['--help'],
+    ['full', 'postgresql', '--help'],
+    ['incremental', 'postgresql', '--help'],
+    ['sync', 'postgresql', '--help'],
+    ['demo', '--help'],
+  ]
+  return commands
+    .map(
+      (command) =>
+        spawnSync(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', ...command], {
+          cwd: repository,
+          encoding: 'utf8',
+        }).stdout,
+    )
+    .join('\n')
+}
+
+describe('links', () => {
+  it('within the project lead somewhere', () => {
+    const dead = pages.flatMap(({ path, links }) =>
+      links.filter((link) => isDead(path, link)).map((link) => `${path}: ${link}`),
+    )
+    expect(pages.flatMap(({ links }) => links).length).toBeGreaterThan(10)
+    expect(dead).toEqual([])
+  })
+})
+
+function isDead(from: string, link: string): boolean {
+  if (/^(https?|mailto):/.test(link)) return false
+  const [file = '', anchor] = link.split('#')
+  const target = file === '' ? from : posix.join(posix.dirname(from), file)
+  if (!existsSync(join(repository, target))) return true
+  return anchor !== undefined && target.endsWith('.md') && !readPage(target).anchors.has(anchor)
+}
+
+describe.each(['docs/writing-a-sink.md', 'docs/writing-a-checkpoint-store.md'])('the code of %s', (path) => {
+  const [program = '', test = ''] = programs.get(path) ?? []
+
+  it('has less than 40 lines', () => {
+    expect(readFileSync(program, 'utf8').trim().split('\n').length).toBeLessThan(40)
+  })
+
+  it('passes its kit, with the test runner of Node.js', async () => {
+    const child = spawn(process.execPath, ['--import', 'tsx', '--test', '--test-reporter=tap', test], {
+      cwd: repository,
+      stdio: ['ignore', 'pipe', 'inherit'],
+      // Node.js refuses to run tests from within tests of its own, and vitest's workers may say that they are.
+      env: { ...process.env, NODE_TEST_CONTEXT: undefined },
+    })
+    let output = ''
+    child.stdout.setEncoding('utf8').on('data', (part: string) => {
+      output += part
+    })
+    const [code] = await once(child, 'close')
+    expect(code, output).toBe(0)
+    expect(Number(/^# pass (\d+)$/m.exec(output)?.[1])).toBeGreaterThan(8)
+  })
+})

@@ -1,0 +1,147 @@
+/** Every name that the package exports. A change here is a change for users: say it in CHANGELOG.md. */
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import ts from 'typescript'
+import { expect, it } from 'vitest'
+import * as library from '../../src/index.js'
+import * as testing from '../../src/testing/index.js'
+
+/** The names in the export lists of an entry point, types marked. It has nothing but such lists. */
+function exportedNames(path: string): readonly string[] {
+  const file = fileURLToPath(new URL(path, import.meta.url))
+  const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest)
+  return source.statements
+    .flatMap((statement) => {
+      if (!ts.isExportDeclaration(statement) || statement.exportClause === undefined)
+        throw new Error('Not an export list')
+      if (!ts.isNamedExports(statement.exportClause)) throw new Error('Not an export list')
+      return statement.exportClause.elements.map((element) =>
+        statement.isTypeOnly || element.isTypeOnly ? `type ${element.name.text}` : element.name.text,
+      )
+    })
+    .sort()
+}
+
+const values = (names: readonly string[]) => names.filter((name) => !name.startsWith('type '))
+
+it('surreal-sync exports these names', () => {
+  const names = exportedNames('../../src/index.ts')
+  expect(names).toMatchInlineSnapshot(`
+    [
+      "Decimal",
+      "FanOutSink",
+      "FileCheckpointStore",
+      "MemoryCheckpointStore",
+      "NdjsonSink",
+      "PostgresCheckpointStore",
+      "PostgresTriggerSource",
+      "SurrealCheckpointStore",
+      "SurrealSink",
+      "SyncEngine",
+      "SyncError",
+      "decodeCheckpoint",
+      "deletes",
+      "encodeCheckpoint",
+      "truncate",
+      "type Abortable",
+      "type AuthLevel",
+      "type Batch",
+      "type BatchLimits",
+      "type ChangeOptions",
+      "type CheckOptions",
+      "type Checkpoint",
+      "type CheckpointKind",
+      "type CheckpointStore",
+      "type Chunk",
+      "type Column",
+      "type Delta",
+      "type ExistingRecords",
+      "type Json",
+      "type Key",
+      "type KeylessTables",
+      "type LogicalType",
+      "type NdjsonSinkOptions",
+      "type NdjsonStream",
+      "type Phase",
+      "type Plan",
+      "type Position",
+      "type PostgresCheckpointStoreOptions",
+      "type PostgresQueries",
+      "type PostgresTriggerSourceOptions",
+      "type PrepareOptions",
+      "type RangeBound",
+      "type ReadOptions",
+      "type ReplaceBatch",
+      "type RetryPolicy",
+      "type Row",
+      "type RowBatch",
+      "type RowCursor",
+      "type RunContext",
+      "type RunOptions",
+      "type RunResult",
+      "type Shape",
+      "type Sink",
+      "type Snapshot",
+      "type SnapshotOptions",
+      "type Source",
+      "type SurrealAddressOptions",
+      "type SurrealCheckpointStoreOptions",
+      "type SurrealFactoryOptions",
+      "type SurrealSinkOptions",
+      "type SurrealSinkSettings",
+      "type SyncEngineOptions",
+      "type SyncErrorCode",
+      "type SyncErrorDetails",
+      "type SyncEvents",
+      "type SyncWarning",
+      "type Table",
+      "type TableProgress",
+      "type TableResult",
+      "type Transform",
+      "type TriggerLevel",
+      "type TruncateBatch",
+      "type Value",
+      "type ValueWriter",
+      "upserts",
+    ]
+  `)
+  expect(values(names)).toEqual(Object.keys(library).sort())
+})
+
+it('surreal-sync/testing exports these names', () => {
+  const names = exportedNames('../../src/testing/index.ts')
+  expect(names).toMatchInlineSnapshot(`
+    [
+      "Duplicate",
+      "FailAfterWrite",
+      "HoldResponse",
+      "InvariantError",
+      "MemorySink",
+      "MemorySource",
+      "Reject",
+      "RespondSlowly",
+      "defineTable",
+      "faulty",
+      "testCheckpointStore",
+      "testSink",
+      "testSource",
+      "type CheckpointStoreKitOptions",
+      "type CheckpointStoreSubject",
+      "type Fault",
+      "type FaultScript",
+      "type FaultyOperation",
+      "type Invariant",
+      "type MemoryChange",
+      "type MemoryOperation",
+      "type MemorySinkOptions",
+      "type MemorySourceOptions",
+      "type SinkKitOptions",
+      "type SinkSubject",
+      "type SourceChange",
+      "type SourceKitOptions",
+      "type SourceSubject",
+      "type TestRunner",
+    ]
+  `)
+  expect(values(names)).toEqual(Object.keys(testing).sort())
+})
