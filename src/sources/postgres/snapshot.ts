@@ -190,3 +190,9 @@ export async function lock(session: Session, tables: readonly PostgresTable[]): 
     `lock table ${names.join(', ')} in access share mode`,
   )
 }
+
+export function notCaptured(): SyncError {
+  return new SyncError('E_CONFIG', 'A chunked snapshot needs changes to be captured: rows that move would be missed', {
+    hint: "Choose `snapshot: 'consistent'`, or capture changes with `checkpoints`.",
+  })
+}

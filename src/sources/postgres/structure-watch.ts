@@ -253,9 +253,7 @@ export class StructureWatch {
   #alter(before: PostgresTable, table: PostgresTable): boolean {
     const alteration = this.unapplied.alter(before, table, this.#alterable)
     if (alteration === undefined) return false
-    // Only columns that are not read came or went.
-    const shown = alteration.added.length + alteration.dropped.length > 0
-    if (shown) this.#warn(alteredWarning(alteration))
+    if (this.unapplied.has(table.oid)) this.#warn(alteredWarning(alteration))
     return true
   }
 

@@ -34,7 +34,7 @@ import { presentRows } from './present-rows.js'
 import { type AuditConsumer, forgetConsumer, listConsumers, type PruneOptions, Pruner, prune } from './pruning.js'
 import { type AuditNames, auditNames } from './schema.sql.js'
 import type { Session } from './session.js'
-import { ChunkedSnapshot, ConsistentSnapshot } from './snapshot.js'
+import { ChunkedSnapshot, ConsistentSnapshot, notCaptured } from './snapshot.js'
 import type { PostgresTriggerSourceOptions } from './source-options.js'
 import { checkReading, ownTable, selectTables } from './table-selection.js'
 import { TableShaper } from './table-shape.js'
@@ -232,7 +232,7 @@ export class PostgresTriggerSource implements Source {
    * `lockTimeoutMs`, and may be repeated. Connects by itself; no run may be going on.
    * @throws SyncError `E_RIGHTS` if this role may not remove all of it: then nothing is removed, and the hint is a script
    */
-  teardown({ signal, warn = () => {} }: Abortable & Partial<Pick<RunContext, 'warn'>> = {}): Promise<void> {
+  teardown({ signal, warn = ignore }: Abortable & Partial<Pick<RunContext, 'warn'>> = {}): Promise<void> {
     return this.#apart((connections) => teardown({ ...this.#teardown(connections), warn, signal }))
   }
 
@@ -243,12 +243,8 @@ export class PostgresTriggerSource implements Source {
 
   /** Opens a connection for `verify`: see its options. Whether or not a run is going on. @throws SyncError */
   inspect(options: Abortable): Promise<Inspection> {
-    return Inspection.open(
-      this.#connect(() => {}),
-      this.#names,
-      { ...this.#options, shaper: this.#shaper },
-      options,
-    )
+    const selection = { ...this.#options, shaper: this.#shaper }
+    return Inspection.open(this.#connect(ignore), this.#names, selection, options)
   }
 
   /** Without the tables that have no key. */
@@ -262,12 +258,12 @@ export class PostgresTriggerSource implements Source {
   }
 
   #teardown(connections: Connections): TeardownOptions {
-    return { connections, names: this.#names, auditSchema: this.#auditSchema, warn: () => {} }
+    return { connections, names: this.#names, auditSchema: this.#auditSchema, warn: ignore }
   }
 
   /** Works with connections of its own, whether or not a run is going on. */
   async #apart<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
-    const connections = this.#connect(() => {})
+    const connections = this.#connect(ignore)
     try {
       return await work(connections)
     } finally {
@@ -285,6 +281,8 @@ export class PostgresTriggerSource implements Source {
   }
 }
 
+const ignore = () => {}
+
 interface OpenSource {
   readonly connections: Connections
   readonly installer: Installer
@@ -295,10 +293,4 @@ interface OpenSource {
   readonly syncId: string
   /** Names the run. */
   readonly run: string
-}
-
-function notCaptured(): SyncError {
-  return new SyncError('E_CONFIG', 'A chunked snapshot needs changes to be captured: rows that move would be missed', {
-    hint: "Choose `snapshot: 'consistent'`, or capture changes with `checkpoints`.",
-  })
 }
