@@ -67,6 +67,7 @@ export {
   type SurrealSinkOptions,
   type SurrealSinkSettings,
 } from './sinks/surreal/surreal-sink.js'
+export type { PipelineStatus, SourceStatus, WriterStatus } from './sources/postgres/audit-status.js'
 export type { TriggerLevel } from './sources/postgres/capture-function.js'
 export type { KeylessTables } from './sources/postgres/table-selection.js'
 export type { ShapingOptions } from './sources/postgres/table-shape.js'

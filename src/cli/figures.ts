@@ -33,6 +33,16 @@ export function formatDuration(durationMs: number): string {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`
 }
 
+/** `512 B`, `1.5 MiB`. */
+export function formatBytes(bytes: number): string {
+  let [scaled, unit] = [bytes, 'B']
+  for (const larger of ['KiB', 'MiB', 'GiB', 'TiB']) {
+    if (scaled < 1_023.95) break
+    ;[scaled, unit] = [scaled / 1_024, larger]
+  }
+  return unit === 'B' ? `${scaled} B` : `${scaled.toFixed(1)} ${unit}`
+}
+
 /** `158.2k/s`. Below ten with one digit more. */
 export function formatRate(perSecond: number): string {
   return perSecond > 0 && perSecond < 9.95 ? `${perSecond.toFixed(1)}/s` : `${formatCount(perSecond)}/s`

@@ -25,17 +25,36 @@ export function addConnectionOptions(command: Command): Command {
     .addHelpText('after', valueHelp)
 }
 
-function addSource(command: Command): void {
+/** The flags of commands that need nothing but the source. */
+export function addSourceOptions(command: Command): Command {
+  addSourceConnection(command)
+  return command
+    .option('--audit-schema <name>', auditSchemaHelp)
+    .optionsGroup('General:')
+    .option('--config <file>', configHelp)
+    .option('--no-config', 'read no such file')
+    .helpOption('-h, --help', 'print this help')
+}
+
+const auditSchemaHelp = 'schema of the change table (default: public)'
+const configHelp = 'what flags leave open (default: surreal-sync.config.*, if it is here)'
+
+function addSourceConnection(command: Command): void {
   command
     .optionsGroup('Source:')
     .option('--source-uri <uri>', 'postgresql://user:password@host:5432/database (env: SOURCE_URI)')
     .option('--source-database <name>', 'database, in place of that of the URI (env: SOURCE_DATABASE)')
     .option('--source-username <name>', 'user, in place of that of the URI (env: SOURCE_USERNAME)')
     .option('--source-password <password>', 'password, in place of that of the URI (env: SOURCE_PASSWORD)')
+}
+
+function addSource(command: Command): void {
+  addSourceConnection(command)
+  command
     .addOption(new Option('--tables <names>', 'only these tables: users,shop.orders').conflicts('excludeTables'))
     .option('--exclude-tables <names>', 'all tables but these')
     .option('--schemas <names>', 'all tables of these schemas')
-    .option('--audit-schema <name>', 'schema of the change table (default: public)')
+    .option('--audit-schema <name>', auditSchemaHelp)
     .addOption(
       new Option('--keyless <how>', 'tables without a key: full syncs may copy them (default: refuse)').choices(
         keylessModes,
@@ -96,7 +115,7 @@ function addIncremental(command: Command, name: CommandName): void {
 function addGeneral(command: Command): Command {
   return command
     .optionsGroup('General:')
-    .option('--config <file>', 'what flags leave open (default: surreal-sync.config.*, if it is here)')
+    .option('--config <file>', configHelp)
     .option('--no-config', 'read no such file')
     .option('--id <id>', 'name of this pipeline (default: made of the three databases)')
     .option('--takeover', 'begin although the same pipeline runs elsewhere, and end that run')

@@ -7,6 +7,7 @@ import { addOptions } from './options.js'
 import { addRepair } from './repair-command.js'
 import { runReplication } from './replication.js'
 import { type CommandName, type Flags, settle } from './settings.js'
+import { addUpkeep } from './upkeep-commands.js'
 import { addVerification } from './verification-command.js'
 import { version } from './version.js'
 
@@ -82,6 +83,7 @@ export function createProgram(io: CommandLineIo): Command {
   for (const name of ['full', 'incremental', 'sync'] as const) addReplication(program, name, io)
   addVerification(program, io)
   addRepair(program, io)
+  addUpkeep(program, io)
   program
     .command('demo')
     .description('replicate a demonstration shop between temporary databases')

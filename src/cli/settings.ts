@@ -1,7 +1,7 @@
 /** What the user typed and the environment → checked settings. */
 import { type Shaping, type SurrealSinkSettings, type SyncConfig, SyncError, type Transform } from '../index.js'
 import { limits } from './config-schema.js'
-import { layered } from './config-settings.js'
+import { type Layers, layered } from './config-settings.js'
 import { parseDuration } from './duration.js'
 import { isServer, parseEndpoint } from './endpoint.js'
 import { type LogFormat, type LogLevel, logFormats, logLevels } from './log.js'
@@ -114,10 +114,11 @@ type Environment = { readonly [name: string]: string | undefined }
 
 /** Flags win over the environment, and that over the config. Connects to nothing. @throws SyncError `E_CONFIG` */
 export function settle(command: CommandName, given: Flags, environment: Environment, config?: SyncConfig): Settings {
-  const { flags, env, shaping, maskSecret, ...others } = layered(given, environment, config)
-  const { values, transforms, transformConcurrency } = others
+  const layers = layered(given, environment, config)
+  const { flags, env, values, transforms, transformConcurrency } = layers
   const variable = (name: string) => (env[name] === '' ? undefined : env[name])
-  const url = flags.sourceUri ?? variable('SOURCE_URI')
+  const source = sourceOf(layers)
+  const { url } = source
   const { toNamespace: namespace, toDatabase: database, incrementalFrom, incrementalTo } = flags
   const from = command === 'incremental' ? incrementalFrom : ''
   if (!url || !namespace || !database || from === undefined) {
@@ -130,27 +131,12 @@ export function settle(command: CommandName, given: Flags, environment: Environm
   }
   checkPosition('--incremental-from', incrementalFrom)
   checkPosition('--incremental-to', incrementalTo)
-  const sourceDatabase = flags.sourceDatabase ?? variable('SOURCE_DATABASE')
-  const user = flags.sourceUsername ?? variable('SOURCE_USERNAME')
   const endpoint = parseEndpoint(flags.surrealEndpoint ?? variable('SURREAL_ENDPOINT') ?? defaults.endpoint)
   const normal = isServer(endpoint) ? defaults : undefined
   const saves = command !== 'full' || flags.emitCheckpoints === true
   return {
     command,
-    source: {
-      url,
-      database: sourceDatabase,
-      user,
-      password: flags.sourcePassword ?? variable('SOURCE_PASSWORD'),
-      tables: list('--tables', flags.tables),
-      excludeTables: list('--exclude-tables', flags.excludeTables),
-      schemas: list('--schemas', flags.schemas),
-      auditSchema: flags.auditSchema,
-      keyless: choice('--keyless', keylessModes, flags.keyless, 'refuse'),
-      snapshot: choice('--snapshot', snapshotModes, flags.snapshot, 'auto'),
-      shaping,
-      maskSecret,
-    },
+    source: { ...source, url },
     sink: {
       url: endpoint,
       namespace,
@@ -161,7 +147,7 @@ export function settle(command: CommandName, given: Flags, environment: Environm
       values,
     },
     id: checkId(
-      flags.id ?? pipelineId({ source: sourceDatabase ?? databaseOf(url) ?? user ?? '', namespace, database }),
+      flags.id ?? pipelineId({ source: source.database ?? databaseOf(url) ?? source.user ?? '', namespace, database }),
     ),
     batchSize:
       flags.batchSize === undefined ? undefined : wholeNumber('--batch-size', flags.batchSize, limits.batchSize),
@@ -180,6 +166,33 @@ export function settle(command: CommandName, given: Flags, environment: Environm
     logFormat: choice('--log-format', logFormats, flags.logFormat, 'text'),
     logLevel: flags.quiet === true ? 'warn' : choice('--log-level', logLevels, flags.logLevel, 'info'),
     progress: flags.quiet !== true,
+  }
+}
+
+/** The same for commands that need nothing but the source. @throws SyncError `E_CONFIG` */
+export function settleSource(given: Flags, environment: Environment, config?: SyncConfig): Settings['source'] {
+  const source = sourceOf(layered(given, environment, config))
+  const { url } = source
+  if (!url) throw missing({ '--source-uri': url })
+  databaseOf(url)
+  return { ...source, url }
+}
+
+function sourceOf({ flags, env, shaping, maskSecret }: Layers): Omit<Settings['source'], 'url'> & { url?: string } {
+  const variable = (name: string) => (env[name] === '' ? undefined : env[name])
+  return {
+    url: flags.sourceUri ?? variable('SOURCE_URI'),
+    database: flags.sourceDatabase ?? variable('SOURCE_DATABASE'),
+    user: flags.sourceUsername ?? variable('SOURCE_USERNAME'),
+    password: flags.sourcePassword ?? variable('SOURCE_PASSWORD'),
+    tables: list('--tables', flags.tables),
+    excludeTables: list('--exclude-tables', flags.excludeTables),
+    schemas: list('--schemas', flags.schemas),
+    auditSchema: flags.auditSchema,
+    keyless: choice('--keyless', keylessModes, flags.keyless, 'refuse'),
+    snapshot: choice('--snapshot', snapshotModes, flags.snapshot, 'auto'),
+    shaping,
+    maskSecret,
   }
 }
 

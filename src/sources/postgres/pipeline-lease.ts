@@ -188,6 +188,12 @@ export class PipelineLease implements AsyncDisposable {
   }
 }
 
+/** Whether a run of this pipeline holds its lease. */
+export async function isRunning(session: Session, id: string): Promise<boolean> {
+  const rows = await session.rows('looking whether the pipeline runs', holderSql, [keyOf(id)])
+  return rows.length > 0
+}
+
 /** 64 bits, as PostgreSQL counts them. */
 function keyOf(id: string): string {
   return createHash('sha256').update(`surreal-sync pipeline ${id}`).digest().readBigInt64BE(0).toString()

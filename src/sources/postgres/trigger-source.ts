@@ -18,6 +18,7 @@ import type {
   Source,
 } from '../../core/source.js'
 import type { Json } from '../../core/value.js'
+import { readStatus, type SourceStatus } from './audit-status.js'
 import { type ConnectionSettings, describeAddress, parseConnection } from './connection-settings.js'
 import { Connections } from './connections.js'
 import { Consumer, isTolerable } from './consumers.js'
@@ -72,10 +73,9 @@ export class PostgresTriggerSource implements Source {
   async open(context: RunContext): Promise<void> {
     const { warn, syncId } = context
     const connections = this.#connect(warn, runName(syncId))
-    const { triggerLevel, eventTrigger } = this.#options
+    const { triggerLevel, eventTrigger, pruneAfterMs } = this.#options
     const installer = new Installer(connections, this.#auditSchema, warn, { triggerLevel, eventTrigger })
     const consumer = new Consumer(connections, this.#names, syncId)
-    const { pruneAfterMs } = this.#options
     const pruner = pruneAfterMs === undefined ? undefined : new Pruner(connections, this.#names, pruneAfterMs)
     this.#open = { connections, installer, consumer, pruner, warn, tables: [], syncId, run: randomUUID() }
     // Fails here, and not in the middle of something, if nobody answers.
@@ -99,18 +99,19 @@ export class PostgresTriggerSource implements Source {
     const { connections, consumer, installer } = this.#opened()
     if (this.#options.snapshot === 'chunked' && !captured && after === undefined) throw notCaptured()
     checkReading(given.map(ownTable))
-    const tables = this.#followable(given)
-    await connections.use((session) =>
-      session.within('look', async () => {
-        if (captured) {
-          await readIdentity(session)
-          await installer.check(session, tables)
-        }
-        if (after === undefined) return
-        const [names, selection] = [this.#names, this.#options]
-        await checkReader(session, decode(after), { consumer, installer, names, tables, selection })
-      }),
-    )
+    const reading = {
+      consumer,
+      installer,
+      names: this.#names,
+      tables: this.#followable(given),
+      selection: this.#options,
+    }
+    const check = async (session: Session) => {
+      if (captured) await readIdentity(session)
+      if (captured) await installer.check(session, reading.tables)
+      if (after !== undefined) await checkReader(session, decode(after), reading)
+    }
+    await connections.use((session) => session.within('look', () => check(session)))
   }
 
   async prepare(tables: readonly Table[], { signal }: Abortable): Promise<void> {
@@ -192,10 +193,8 @@ export class PostgresTriggerSource implements Source {
       await pruner?.advance()
     } catch (error) {
       if (!isTolerable(error)) throw error
-      warn({
-        code: 'position_not_recorded',
-        message: `The position could not be recorded in the source: ${error.message}`,
-      })
+      const message = `The position could not be recorded in the source: ${error.message}`
+      warn({ code: 'position_not_recorded', message })
     }
   }
 
@@ -212,6 +211,11 @@ export class PostgresTriggerSource implements Source {
    */
   prune(options: PruneOptions = {}): Promise<number> {
     return this.#apart((connections) => prune(connections, this.#names, options))
+  }
+
+  /** How much is captured, who reads it and how far behind each is. Connects by itself, and changes nothing. */
+  status(): Promise<SourceStatus> {
+    return this.#apart((connections) => readStatus(connections, this.#names))
   }
 
   /** The pipelines that read the audit table, and how far each has come. Connects by itself. */

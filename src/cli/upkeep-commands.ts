@@ -1,0 +1,136 @@
+/** `surreal-sync status`, `cleanup` and `teardown`: what the source keeps for its pipelines. */
+import type { Command } from 'commander'
+import { PostgresTriggerSource, SyncError } from '../index.js'
+import { loadConfig } from './config-file.js'
+import { parseDuration } from './duration.js'
+import { plural } from './figures.js'
+import type { CommandLineIo } from './io.js'
+import { addSourceOptions } from './options.js'
+import { printable } from './printable.js'
+import { type Flags, settleSource } from './settings.js'
+import { describeStatus, statusAsJson } from './status-report.js'
+import { interruptible } from './verification-command.js'
+
+interface StatusFlags extends Flags {
+  readonly json?: boolean
+  readonly watch?: boolean
+}
+
+interface CleanupFlags extends Flags {
+  readonly olderThan?: string
+  readonly forget?: string
+}
+
+interface TeardownFlags extends Flags {
+  readonly sql?: boolean
+  readonly force?: boolean
+}
+
+const watchMs = 2_000
+
+export function addUpkeep(program: Command, io: CommandLineIo): void {
+  const status = addCommand(program, 'status', 'say what is captured, and how far behind pipelines are')
+    .optionsGroup('Printing:')
+    .option('--json', 'print one JSON object')
+    .option('--watch', `print it again every ${watchMs / 1_000} s, until Ctrl-C`)
+  addSourceOptions(status).action(() => runStatus(status.opts<StatusFlags>(), io))
+
+  const cleanup = addCommand(program, 'cleanup', 'remove changes that every pipeline has applied')
+    .optionsGroup('Cleaning up:')
+    .option('--older-than <duration>', 'only changes older than this: 30d, 12h (default: all)')
+    .option('--forget <id>', 'first unregister a pipeline that will not come back')
+  addSourceOptions(cleanup).action(() => runCleanup(cleanup.opts<CleanupFlags>(), io))
+
+  const teardown = addCommand(program, 'teardown', 'remove triggers, functions and tables of surreal-sync')
+    .optionsGroup('Removing:')
+    .option('--sql', 'print the script that does it, and change nothing')
+    .option('--force', 'also while a pipeline is running')
+  addSourceOptions(teardown).action(() => runTeardown(teardown.opts<TeardownFlags>(), io))
+}
+
+function addCommand(program: Command, name: string, summary: string): Command {
+  const group = program
+    .command(name)
+    .description(summary)
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false)
+  return group
+    .command('postgresql')
+    .description(`PostgreSQL: ${summary}`)
+    .addHelpText('after', `\nExample:\n  $ surreal-sync ${name} postgresql --source-uri postgresql://localhost/myapp`)
+}
+
+async function runStatus(flags: StatusFlags, io: CommandLineIo): Promise<void> {
+  const source = await sourceOf(flags, io)
+  const print = async () => {
+    const status = await source.status()
+    io.stdout.write(flags.json ? `${statusAsJson(status)}\n` : describeStatus(status, source.address))
+  }
+  if (!flags.watch) return print()
+  await interruptible(io, async (signal) => {
+    while (!signal.aborted) {
+      await print()
+      await new Promise<void>((resolve) => {
+        const cancel = io.clock.after(watchMs, resolve)
+        signal.addEventListener('abort', () => (cancel(), resolve()), { once: true })
+      })
+      if (!signal.aborted && !flags.json) io.stdout.write('\n')
+    }
+  })
+}
+
+async function runCleanup({ olderThan, forget, ...flags }: CleanupFlags, io: CommandLineIo): Promise<void> {
+  const olderThanMs = olderThan === undefined ? undefined : parseDuration(olderThan, '--older-than')
+  const source = await sourceOf(flags, io)
+  const { installed, pipelines } = await source.status()
+  if (!installed) {
+    io.stdout.write('Nothing is installed in this database.\n')
+    return
+  }
+  if (forget !== undefined) {
+    const pipeline = pipelines.find(({ id }) => id === forget)
+    if (pipeline === undefined) throw unknownPipeline(forget, pipelines)
+    if (pipeline.running) throw running(forget, 'Stop it before you forget it.')
+    await source.forget(forget)
+    io.stdout.write(`Forgot the pipeline ${printable(forget)}.\n`)
+  }
+  await interruptible(io, async (signal) => {
+    const count = await source.prune({ olderThanMs, signal })
+    const none = pipelines.every(({ id }) => id === forget)
+    const why = none ? ': no pipeline is registered, so nobody has said what is no longer needed' : ''
+    io.stdout.write(`Removed ${plural(count, 'change')}${why}.\n`)
+  })
+}
+
+async function runTeardown({ sql, force, ...flags }: TeardownFlags, io: CommandLineIo): Promise<void> {
+  const source = await sourceOf(flags, io)
+  const script = await source.teardownSql()
+  if (sql) {
+    io.stdout.write(script === '' ? '-- Nothing is installed in this database.\n' : `${script.trimEnd()}\n`)
+    return
+  }
+  if (script === '') {
+    io.stdout.write('Nothing is installed in this database.\n')
+    return
+  }
+  const active = force ? undefined : (await source.status()).pipelines.find((pipeline) => pipeline.running)
+  if (active !== undefined) throw running(active.id, 'Stop it first, or pass --force.')
+  await interruptible(io, (signal) => source.teardown({ signal }))
+  io.stdout.write('Removed triggers, functions and tables of surreal-sync. Copied records stay in SurrealDB.\n')
+}
+
+async function sourceOf(flags: Flags, io: CommandLineIo): Promise<PostgresTriggerSource> {
+  const file = await loadConfig(flags.config, io.folder ?? process.cwd(), io.env)
+  return new PostgresTriggerSource(settleSource(flags, io.env, file?.config))
+}
+
+function unknownPipeline(id: string, pipelines: readonly { readonly id: string }[]): SyncError {
+  const known = pipelines.map((pipeline) => pipeline.id).join(', ')
+  return new SyncError('E_CONFIG', `There is no pipeline ${id} in this database`, {
+    hint: known === '' ? 'None is registered.' : `There are: ${known}.`,
+  })
+}
+
+function running(id: string, hint: string): SyncError {
+  return new SyncError('E_LEASE_HELD', `The pipeline ${id} is running`, { hint })
+}
