@@ -45,7 +45,7 @@ describe('code blocks', () => {
   })
 
   it('are in languages that a test knows', () => {
-    const known = ['', 'bash', 'console', 'json', 'mermaid', 'sql', 'surql', 'text', 'toml', 'ts', 'yaml']
+    const known = ['', 'bash', 'console', 'json', 'mermaid', 'sql', 'text', 'toml', 'ts', 'yaml']
     const unknown = pages.flatMap(({ path, blocks }) =>
       blocks.filter(({ language }) => !known.includes(language)).map(({ language }) => `${path}: ${language}`),
     )
