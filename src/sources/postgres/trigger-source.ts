@@ -97,7 +97,7 @@ export class PostgresTriggerSource implements Source {
   readonly #settings: ConnectionSettings
   readonly #auditSchema: string
   readonly #names: AuditNames
-  readonly #shaper: TableShaper
+  #shaper: TableShaper
   #open: OpenSource | undefined
 
   /** Checks the options; connects to nothing. @throws SyncError `E_CONFIG` */
@@ -112,6 +112,7 @@ export class PostgresTriggerSource implements Source {
 
   async open(context: RunContext): Promise<void> {
     const { warn } = context
+    this.#shaper = new TableShaper(this.#options.shaping, this.#options.maskSecret)
     const connections = this.#connect(warn)
     const { triggerLevel, eventTrigger } = this.#options
     const installer = new Installer(connections, this.#auditSchema, warn, { triggerLevel, eventTrigger })
