@@ -15,7 +15,7 @@ const maskSecret = 'a secret of tests only'
 const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31))
 /** Of one table and its history. */
 const runMsMax = 20_000
-const numRuns = Number(process.env.SHAPING_RUNS ?? 8)
+const numRuns = Number(process.env.SHAPING_RUNS ?? 6)
 
 const columns = ['a', 'b', 'c', 'd', 'e', 's'] as const
 const types = { a: 'int', b: 'text', c: 'numeric', d: 'bool', e: 'timestamptz', s: 'text' } as const
