@@ -97,7 +97,7 @@ function describe(schema: ConfigSchema): string {
 function hintOf(name: string, known: readonly string[]): string {
   const [near] = known
     .map((one) => ({ one, distance: distanceOf(name.toLowerCase(), one.toLowerCase()) }))
-    .filter(({ one, distance }) => distance <= Math.max(1, Math.floor(one.length / 3)))
+    .filter(({ one, distance }) => distance <= Math.ceil(one.length / 3))
     .sort((a, b) => a.distance - b.distance)
   return near === undefined ? `There are ${known.join(', ')}.` : `Did you mean ${near.one}?`
 }

@@ -6,8 +6,8 @@ import { Decimal, type Json, type Value, type ValueWriter } from './value.js'
 const depthMax = 1_000
 
 /**
- * Strings as strings, numbers as integers if they are safe ones and floats otherwise, arrays and objects as JSON, or part
- * by part where JSON has no such value. What is no {@link Value} at all becomes one: a `Date` a timestamp, an object with
+ * Strings as strings, numbers as integers if they are safe ones and floats otherwise, in arrays of numbers too; other arrays
+ * and objects as JSON, or part by part where JSON has no such value. What is no {@link Value} at all becomes one: a `Date` a timestamp, an object with
  * `toJSON` what that returns, anything else null.
  */
 export function writeUntyped(value: unknown, writer: ValueWriter, depth = 0): void {
@@ -19,6 +19,7 @@ export function writeUntyped(value: unknown, writer: ValueWriter, depth = 0): vo
   else if (value instanceof Decimal) writeDecimal(value, writer)
   else if (value instanceof Date) writeDate(value, writer)
   else if (typeof value !== 'object' || value === null || depth > depthMax) writer.null()
+  else if (isVector(value)) writeParts(value, writer, depth)
   else if (isJson(value, depth)) writer.json(value)
   else if (Array.isArray(value)) writeParts(value, writer, depth)
   else writeObject(value, writer, depth)
@@ -47,6 +48,11 @@ export function isJson(value: unknown, depth = 0): value is Json {
     default:
       return false
   }
+}
+
+/** Such as an embedding. */
+function isVector(value: object): value is readonly number[] {
+  return Array.isArray(value) && value.length > 0 && value.every((part) => typeof part === 'number')
 }
 
 function writeNumber(value: number, writer: ValueWriter): void {

@@ -48,7 +48,7 @@ function here(text: string, target: string): string {
 
 describe('README', () => {
   it('has only blocks that this test knows', () => {
-    expect([...new Set(blocks.map(({ language }) => language))].sort()).toEqual(['', 'bash', 'sql', 'ts'])
+    expect([...new Set(blocks.map(({ language }) => language))].sort()).toEqual(['', 'bash', 'sql', 'ts', 'yaml'])
     expect(
       of('bash').filter(
         (text) =>

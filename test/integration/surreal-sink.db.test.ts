@@ -173,6 +173,40 @@ describe.each(Object.keys(targets))('a SurrealDB sink over %s', (kind) => {
     expect(await stored()).toEqual([ada])
   })
 
+  it('I4: marks what is gone where it is to stay, once, and not what was never there', async () => {
+    const soft = { ...users, shape: { deletes: { soft: 'gone at' } } } as const
+    const codes = { ...table('codes', { code: 'text', n: 'float' }, ['code', 'n']), shape: soft.shape }
+    const sink = await prepared([soft, codes])
+    const all = upserts(
+      soft,
+      [1, 2, 3].map((id) => ({ id, name: 'Ada' })),
+    )
+    await sink.write(all, {})
+    await sink.write(upserts(codes, [{ code: 'a', n: 0.5 }]), {})
+    await sink.write(deletes(soft, [{ id: 2 }, { id: 9 }]), {})
+    await sink.write(deletes(codes, [{ code: 'a', n: 0.5 }]), {})
+    const marks = async (name: string) => {
+      const [rows] = await target.db.query<[[unknown, string][]]>('SELECT VALUE [id.id(), <string>`gone at`] FROM $t', {
+        t: new SurrealTable(name),
+      })
+      return rows
+    }
+    const first = await marks('users')
+    expect(first).toEqual([
+      [1, 'NONE'],
+      [2, expect.stringMatching(/^\d{4}-/)],
+      [3, 'NONE'],
+    ])
+    expect(await marks('codes')).toEqual([[['a', '0.5'], expect.stringMatching(/^\d{4}-/)]])
+    await sink.write(deletes(soft, [{ id: 2 }]), {})
+    await sink.write({ op: 'replace', table: soft, absent: async (keys) => keys.map(([id]) => id === 2) }, {})
+    expect(await marks('users')).toEqual(first)
+    await sink.write(truncate(soft), {})
+    expect((await marks('users')).filter(([, text]) => text === 'NONE')).toEqual([])
+    await sink.write(all, {})
+    expect((await marks('users')).filter(([, text]) => text !== 'NONE')).toEqual([])
+  })
+
   it('I10: commits a delta with its checkpoint, which later writes leave alone', async () => {
     const sink = await prepared([users], { batchSize: 3 })
     const position = 'memory:1' as Position

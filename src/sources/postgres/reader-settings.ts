@@ -13,4 +13,5 @@ export const readerSettings: readonly (readonly [name: string, value: string])[]
   ['bytea_output', 'hex'],
   ['lc_monetary', 'C'],
   ['client_encoding', 'UTF8'],
+  ['standard_conforming_strings', 'on'],
 ]

@@ -19,16 +19,18 @@ interface Entry {
   readonly shape: TableShape
 }
 
-/** What was hidden of a table before, by oid. */
+/** What was hidden of a table before. */
 interface Hidden {
   readonly label: string
   readonly columns: ReadonlySet<string>
+  readonly where: string | undefined
 }
 
 /** Names that the sink needs for tables that are keyed by address. */
 const addressNames = ['ctid', 'tableoid']
 const secretLengthMin = 16
 
+/** For one run: it remembers what it has hidden. */
 export class TableShaper {
   readonly #entries: readonly Entry[]
   readonly #secret: string | undefined
@@ -132,6 +134,12 @@ export class TableShaper {
     const names = table.columns.map(({ name }) => name)
     const columns = new Set(shape === undefined ? [] : names.filter((name) => isHidden(shape, name)))
     const gone = [...(before?.columns ?? [])].find((name) => !columns.has(name))
+    if (before?.where !== undefined && before.where !== shape?.where) {
+      throw new SyncError('E_SCHEMA_CHANGED', `${before.label} is filtered, and is now ${table.label}, which is not`, {
+        table: before.label,
+        hint: 'Give the table a shape under its new name; then run again.',
+      })
+    }
     if (before !== undefined && gone !== undefined) {
       const now = before.label === table.label ? 'has no such column now' : `is now ${table.label}`
       throw new SyncError(
@@ -144,7 +152,7 @@ export class TableShaper {
         },
       )
     }
-    this.#hidden.set(table.oid, { label: table.label, columns })
+    this.#hidden.set(table.oid, { label: table.label, columns, where: shape?.where })
   }
 }
 

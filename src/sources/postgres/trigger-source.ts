@@ -57,7 +57,7 @@ export class PostgresTriggerSource implements Source {
   readonly #settings: ConnectionSettings
   readonly #auditSchema: string
   readonly #names: AuditNames
-  readonly #shaper: TableShaper
+  #shaper: TableShaper
   #open: OpenSource | undefined
 
   /** Checks the options; connects to nothing. @throws SyncError `E_CONFIG` */
@@ -72,6 +72,7 @@ export class PostgresTriggerSource implements Source {
 
   async open(context: RunContext): Promise<void> {
     const { warn, syncId } = context
+    this.#shaper = new TableShaper(this.#options.shaping, this.#options.maskSecret)
     const connections = this.#connect(warn, runName(syncId))
     const { triggerLevel, eventTrigger, pruneAfterMs } = this.#options
     const installer = new Installer(connections, this.#auditSchema, warn, { triggerLevel, eventTrigger })
@@ -83,8 +84,7 @@ export class PostgresTriggerSource implements Source {
   }
 
   lease(options: LeaseOptions): Promise<AsyncDisposable> {
-    const { connections, syncId } = this.#opened()
-    return PipelineLease.take(connections, syncId, options)
+    return PipelineLease.take(this.#opened().connections, this.#opened().syncId, options)
   }
 
   async tables(): Promise<readonly Table[]> {
