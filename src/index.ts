@@ -56,5 +56,6 @@ export {
   type SurrealSinkSettings,
 } from './sinks/surreal/surreal-sink.js'
 export type { TriggerLevel } from './sources/postgres/capture-function.js'
+export type { SnapshotMode } from './sources/postgres/snapshot.js'
 export type { KeylessTables } from './sources/postgres/table-selection.js'
 export { PostgresTriggerSource, type PostgresTriggerSourceOptions } from './sources/postgres/trigger-source.js'

@@ -43,7 +43,9 @@ test(`kill -9, ${kills} times while it copies (KILL_SEED=${seed})`, { timeout: 2
     command.kill('SIGKILL')
     expect(await command.ended).toMatchObject({ signal: 'SIGKILL' })
     if (kill > 0)
-      expect(command.stderr).toMatch(new RegExp(`: Resuming full sync from .+: ${finished} of ${chunkCount} chunks done\n`))
+      expect(command.stderr).toMatch(
+        new RegExp(`: Resuming full sync from .+: ${finished} of ${chunkCount} chunks done\n`),
+      )
     const now = await finishedChunks(target)
     expect(now).toBeGreaterThan(finished)
     finished = now
