@@ -69,6 +69,7 @@ export {
 } from './sinks/surreal/surreal-sink.js'
 export type { PipelineStatus, SourceStatus, WriterStatus } from './sources/postgres/audit-status.js'
 export type { TriggerLevel } from './sources/postgres/capture-function.js'
+export type { SnapshotMode } from './sources/postgres/snapshot.js'
 export type { KeylessTables } from './sources/postgres/table-selection.js'
 export type { ShapingOptions } from './sources/postgres/table-shape.js'
 export { PostgresTriggerSource, type PostgresTriggerSourceOptions } from './sources/postgres/trigger-source.js'

@@ -81,8 +81,9 @@ class Copy {
     try {
       await retries.after(error)
     } catch (final) {
-      const exhausted = final instanceof SyncError && final.code === 'E_RETRY_EXHAUSTED'
-      if (!exhausted) await this.#progress.save().catch(() => undefined)
+      // Where nobody answers there is nothing to save to, and what another run took over is not this one's to save.
+      const futile = final instanceof SyncError && ['E_RETRY_EXHAUSTED', 'E_LEASE_LOST'].includes(final.code)
+      if (!futile) await this.#progress.save().catch(() => undefined)
       throw final
     }
     if (!this.#captured) this.#forget()

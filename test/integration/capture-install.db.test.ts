@@ -164,7 +164,7 @@ describe('installation', () => {
     await admin.query(
       `do $$ begin for i in 1..10 loop execute format('create table t%s (id int primary key)', i); end loop; end $$`,
     )
-    const replicas = Array.from({ length: 4 }, () => new Replica({ url: plainUrl }))
+    const replicas = Array.from({ length: 4 }, (_, index) => new Replica({ url: plainUrl }, `p${index}`))
     await Promise.all(replicas.map((replica) => replica.full()))
     await admin.query(`insert into t7 values (1)`)
     for (const replica of replicas) await replica.catchUp()

@@ -180,7 +180,7 @@ describe('no statement waits longer for us than lock_timeout', () => {
 
   it('at an upgrade by several installers at once, and at teardown', async () => {
     const options = { url: database.url, tables: ['app.t'] }
-    const replicas = Array.from({ length: 3 }, () => new Replica(options))
+    const replicas = Array.from({ length: 3 }, (_, index) => new Replica(options, `p${index}`))
     await replicas[0]?.full()
     const stop = new AbortController()
     const longest = load(stop.signal, 4)

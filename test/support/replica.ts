@@ -7,21 +7,22 @@ import { type RunOptions, type RunResult, SyncEngine } from '../../src/engine/sy
 import { PostgresTriggerSource, type PostgresTriggerSourceOptions } from '../../src/sources/postgres/trigger-source.js'
 import { MemorySink } from '../../src/testing/index.js'
 
-const pipelineId = 'default'
-
 export class Replica {
   readonly sink = new MemorySink()
   readonly store: CheckpointStore = new MemoryCheckpointStore()
   readonly warnings: SyncWarning[] = []
   readonly #options: PostgresTriggerSourceOptions
+  readonly #id: string
 
-  constructor(options: PostgresTriggerSourceOptions) {
+  /** @param id Those that run at once need one each. */
+  constructor(options: PostgresTriggerSourceOptions, id = 'default') {
     this.#options = options
+    this.#id = id
   }
 
   engine(options: Partial<SyncEngineOptions> = {}): SyncEngine {
     const source = new PostgresTriggerSource(this.#options)
-    const engine = new SyncEngine({ source, sink: this.sink, checkpoints: this.store, id: pipelineId, ...options })
+    const engine = new SyncEngine({ source, sink: this.sink, checkpoints: this.store, id: this.#id, ...options })
     engine.on('warning', (warning) => this.warnings.push(warning))
     return engine
   }
@@ -41,7 +42,7 @@ export class Replica {
 
   /** Like {@link catchUp}, from nothing but the number of the stored position. */
   async catchUpFromNumber(): Promise<RunResult> {
-    const stored = await this.store.load(pipelineId)
+    const stored = await this.store.load(this.#id)
     if (stored === undefined) throw new Error('There is no checkpoint')
     const { sequence } = JSON.parse(stored.resumeAfter) as { readonly sequence: number }
     return this.run({ phase: 'incremental', from: String(sequence), replay: true })

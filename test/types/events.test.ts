@@ -35,6 +35,11 @@ it('every event has a payload of its own', () => {
     expectTypeOf(text).toEqualTypeOf<string>()
     expectTypeOf(lagMs).toEqualTypeOf<number | undefined>()
   })
+  engine.on('resumed', ({ position, text, chunks }) => {
+    expectTypeOf(position).toEqualTypeOf<Position>()
+    expectTypeOf(text).toEqualTypeOf<string>()
+    expectTypeOf(chunks).toEqualTypeOf<{ readonly done: number; readonly total: number }>()
+  })
   engine.once('caughtUp', (event) => {
     expectTypeOf(event).toEqualTypeOf<{ readonly position: Position; readonly text: string }>()
   })

@@ -15,7 +15,7 @@ interface Holder {
 
 const limits = {
   /** A process that was killed has a session for a moment longer. */
-  waitMsMax: 1_000,
+  waitMsMax: 3_000,
   pollMs: 50,
   /** Between two tries to take the lock again, after its session was lost. */
   renewMs: 1_000,
