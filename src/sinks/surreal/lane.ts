@@ -22,6 +22,8 @@ import {
   claimTransaction,
   fencedText,
   readState,
+  rehearsedText,
+  rehearseSteps,
   stateTable,
   type WriteKind,
   writeParameter,
@@ -47,8 +49,15 @@ export interface Step {
   readonly bytes: Uint8Array
 }
 
+/** Rows that are put aside, and entries of such rows that are no longer true. */
+export interface Aside {
+  readonly kept: readonly { readonly id: RecordId; readonly record: string; readonly table: string }[]
+  readonly released: readonly RecordId[]
+}
+
 /** A transaction of one step. */
 export interface Write extends Step {
+  readonly aside?: Aside
   /** For messages. */
   readonly table?: string
 }
@@ -59,6 +68,7 @@ export interface Transaction {
   readonly steps: readonly Step[]
   /** What becomes true with it, for whoever reads the lane's state record. */
   readonly progress?: Progress
+  readonly aside?: Aside
   /** For messages. */
   readonly table?: string
 }
@@ -120,9 +130,21 @@ export class Lane {
    *
    * @throws SyncError `E_LEASE_LOST`, `E_STATE_MISSING`, `E_WRITE_NOT_APPLIED` and all that {@link toSyncError} names
    */
-  async write({ kind, bytes, table }: Write, options: Abortable): Promise<boolean> {
-    const failure = await this.#run({ steps: [{ kind, bytes }], table }, options)
+  async write({ kind, bytes, table, aside }: Write, options: Abortable): Promise<boolean> {
+    const failure = await this.#run({ steps: [{ kind, bytes }], table, aside }, options)
     return failure === undefined
+  }
+
+  /** Tries a transaction and takes it back. Undefined: it would take effect. @throws SyncError if that cannot be told */
+  async rehearse(steps: readonly Step[], options: Abortable): Promise<SyncError | undefined> {
+    const text = rehearseSteps({ kinds: steps.map(({ kind }) => kind), decodes: this.encoding === 'function' })
+    for (let attempt = 1; ; attempt += 1) {
+      const { failure } = await this.connection.call((db) => ask(db, text, this.#bindings({ steps })), options)
+      if (thrownText(failure)?.startsWith(rehearsedText) === true) return undefined
+      const error = toSyncError(failure)
+      if (!error.retryable || attempt === conflictAttemptsMax) return error
+      await pause(conflictDelayMs * 2 ** attempt, options.signal)
+    }
   }
 
   /**
@@ -147,15 +169,20 @@ export class Lane {
   }
 
   /** Returns a failure only if it is that a record to insert exists. */
-  #run({ steps, progress, table }: Transaction, options: Abortable): Promise<unknown> {
-    const bindings = progress === undefined ? {} : progressBindings(progress)
-    for (const { kind, bytes } of steps)
-      Object.assign(bindings, cborBinding(this.encoding, writeParameter(kind), bytes))
+  #run(transaction: Transaction, options: Abortable): Promise<unknown> {
+    const { steps, progress, table, aside } = transaction
     const kinds = steps.map(({ kind }) => kind)
     const decodes = this.encoding === 'function'
     const state = progress === undefined ? 'token' : progress.checkpoint === undefined ? 'progress' : 'checkpoint'
-    const text = writeTransaction({ kinds, decodes, state })
-    return this.#transact(text, bindings, options, table, kinds.includes('insert'))
+    const text = writeTransaction({ kinds, decodes, state, aside: aside !== undefined })
+    return this.#transact(text, this.#bindings(transaction), options, table, kinds.includes('insert'))
+  }
+
+  #bindings({ steps, progress, aside }: Transaction): Record<string, unknown> {
+    const bindings = progress === undefined ? { ...aside } : { ...progressBindings(progress), ...aside }
+    for (const { kind, bytes } of steps)
+      Object.assign(bindings, cborBinding(this.encoding, writeParameter(kind), bytes))
+    return bindings
   }
 
   #state(): RecordId {

@@ -4,6 +4,9 @@ import { quoteIdentifier } from './quote.js'
 /** The table of state records, beside the target tables. */
 export const stateTable = 'surreal_sync_state'
 
+/** The table of rows that were refused. */
+export const quarantineTable = 'surreal_sync_quarantine'
+
 /** What a write transaction does with records, or with the ids of records to delete. */
 export type WriteKind = 'insert' | 'upsert' | 'rewrite' | 'delete'
 
@@ -56,21 +59,30 @@ export interface WriteShape {
   /** Whether the server decodes what it gets. In place: a LET would copy it once more. */
   readonly decodes: boolean
   readonly state: keyof typeof stateChanges
+  /** Whether entries of the quarantine come and go with it: `$kept` and `$released`. */
+  readonly aside?: boolean
+}
+
+const asideSteps = `DELETE $released RETURN NONE;
+FOR $entry IN $kept { UPSERT $entry.id CONTENT $entry RETURN NONE; UPDATE $entry.id SET at = time::now() RETURN NONE };`
+
+function stepTexts({ kinds, decodes, aside = false }: Omit<WriteShape, 'state'>): string {
+  const steps = kinds.map((kind) => {
+    const parameter = `$${writeParameter(kind)}`
+    return writes[kind](decodes ? `encoding::cbor::decode(${parameter})` : parameter)
+  })
+  return [...steps, ...(aside ? [asideSteps] : [])].join('\n')
 }
 
 /**
  * One write transaction. It does nothing unless the lane's state record holds one of `$known`, so that a request that
  * arrives late changes nothing, and it must return `$next`: without rights SurrealDB reports success and writes nothing.
  */
-export function writeTransaction({ kinds, decodes, state }: WriteShape): string {
-  const steps = kinds.map((kind) => {
-    const parameter = `$${writeParameter(kind)}`
-    return writes[kind](decodes ? `encoding::cbor::decode(${parameter})` : parameter)
-  })
+export function writeTransaction({ state, ...steps }: WriteShape): string {
   return `BEGIN;
 LET $seen = (SELECT VALUE token FROM ONLY $state);
 IF $seen NOT IN $known { THROW '${fencedText}' + (IF $seen == NONE { 'missing' } ELSE { 'foreign' }) };
-${steps.join('\n')}
+${stepTexts(steps)}
 UPSERT $state SET ${stateChanges[state]} RETURN VALUE token;
 COMMIT;`
 }
@@ -83,6 +95,14 @@ COMMIT;`
 
 /** `THROW`n at the end of a rehearsal, so that nothing of it happens, with what was found out. */
 export const rehearsedText = 'surreal_sync: rehearsed, '
+
+/** Writes as {@link writeTransaction} does, and takes it back. */
+export function rehearseSteps(steps: Omit<WriteShape, 'state'>): string {
+  return `BEGIN;
+${stepTexts(steps)}
+THROW '${rehearsedText}allowed';
+COMMIT;`
+}
 
 export function rehearseDefinition(definition: string): string {
   return `BEGIN;
@@ -102,6 +122,8 @@ COMMIT;`
 export const readState = 'SELECT * FROM ONLY $record;'
 export const writePipeline = `UPSERT $record CONTENT { pipeline: $pipeline, tables: $tables, written_at: time::now() }
 RETURN VALUE pipeline;`
+
+export const readQuarantine = 'SELECT record, table FROM $range;'
 
 export const firstId = 'SELECT VALUE id FROM $table LIMIT 1;'
 
