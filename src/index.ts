@@ -45,6 +45,15 @@ export type { RetryPolicy } from './engine/retry.js'
 export type { TableResult } from './engine/run.js'
 export { type Plan, type RunOptions, type RunResult, SyncEngine } from './engine/sync-engine.js'
 export type { Transform } from './engine/transform.js'
+export {
+  listQuarantine,
+  type QuarantinedRow,
+  type QuarantineOptions,
+  type QuarantiningSink,
+  type RetryOptions,
+  type RetryResult,
+  retryQuarantine,
+} from './repair/quarantine.js'
 export { type RepairOptions, type RepairResult, repair } from './repair/repair.js'
 export type { AuthLevel } from './sinks/surreal/dial.js'
 export type { ExistingRecords } from './sinks/surreal/ownership.js'

@@ -2,6 +2,7 @@
 
 /** The flags by the options that they set. */
 const flags: { readonly [option: string]: string } = {
+  atRest: '--at-rest',
   auditSchema: '--audit-schema',
   batchSize: '--batch-size',
   checkpoints: '--emit-checkpoints',
@@ -12,6 +13,7 @@ const flags: { readonly [option: string]: string } = {
   id: '--id',
   keyless: '--keyless',
   password: '--surreal-password',
+  quarantine: '--quarantine',
   replay: '--replay',
   schemas: '--schemas',
   tables: '--tables',

@@ -54,6 +54,7 @@ function addTarget(command: Command): void {
   const collect = (text: string, before: readonly string[] | undefined) => [...(before ?? []), text]
   command.option('--value <form>', 'form of values, once or more: interval=string (see below)', collect)
   const how = 'what to do with a target table that holds other records'
+  command.option('--quarantine', 'go on without rows that the target refuses, and keep them aside')
   command.addOption(new Option('--existing <how>', `${how} (default: refuse)`).choices(existingModes))
 }
 

@@ -27,6 +27,7 @@ export interface Flags {
   readonly toNamespace?: string
   readonly toDatabase?: string
   readonly existing?: string
+  readonly quarantine?: boolean
   readonly keyless?: string
   readonly batchSize?: string
   readonly concurrency?: string
@@ -65,6 +66,7 @@ export interface Settings {
     readonly username?: string
     readonly password?: string
     readonly existing: (typeof existingModes)[number]
+    readonly quarantine: boolean
     readonly values: ReturnType<typeof parseValues>
   }
   readonly id: string
@@ -140,6 +142,7 @@ export function settle(command: CommandName, flags: Flags, env: Environment): Se
       username: flags.surrealUsername ?? variable('SURREAL_USERNAME') ?? normal?.username,
       password: flags.surrealPassword ?? variable('SURREAL_PASSWORD') ?? normal?.password,
       existing: choice('--existing', existingModes, flags.existing, 'refuse'),
+      quarantine: flags.quarantine === true,
       values: parseValues(flags.value),
     },
     id: checkId(

@@ -1,8 +1,12 @@
 /** Rows that the target refuses: named by default, kept aside on request, in both phases. */
 import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { surrealSyncHere, temporaryDirectory } from '../e2e/command.js'
+import { connectionFlags } from '../e2e/flags.js'
+import { openTarget } from '../e2e/target.js'
 import { createDatabase, type TestDatabase } from '../support/database.js'
 import { SurrealReplica } from '../support/surreal-replica.js'
+import { startSurreal } from '../support/surreal-server.js'
 
 let database: TestDatabase
 let client: pg.Client
@@ -145,4 +149,41 @@ it('finds many of them among many rows of several tables', async () => {
   expect(found.filter(({ table }) => table === 'public.orders')).toHaveLength(10)
   expect(found.filter(({ op }) => op === 'delete')).toMatchObject([{ record: 'users:2', table: 'public.users' }])
   expect(await countOf(replica)).toBe(8)
+})
+
+it('list and retry on the command line', async () => {
+  await using server = await startSurreal()
+  const flags = connectionFlags(database.url, server.ws)
+  const run = (...args: readonly string[]) => surrealSyncHere([...args, ...flags])
+  await using directory = await temporaryDirectory()
+  await client.query(`insert into users select i, 'secret ' || i, 'x' from generate_series(1, 20) i`)
+  expect(await run('full', 'postgresql', '--emit-checkpoints', '--checkpoint-dir', directory.path)).toMatchObject({
+    code: 0,
+  })
+  expect(await run('quarantine', 'list')).toMatchObject({ code: 0, stdout: '0 rows\n' })
+  await using target = await openTarget(server.ws)
+  await target.db.query(`define field doc on users assert $value != 'bad'`)
+  await client.query(`update users set doc = 'bad' where id in (3, 4)`)
+  const apply = ['sync', 'postgresql', '--checkpoint-dir', directory.path, '--timeout', '500ms']
+  const stopped = await run(...apply)
+  expect(stopped).toMatchObject({ code: 2, stderr: expect.stringMatching(/users:[34] of public\.users.*E_POISON_ROW/) })
+  expect(stopped.stderr).toMatch(/^hint: .*--quarantine\.$/m)
+  expect(await run(...apply, '--quarantine')).toMatchObject({ code: 0 })
+  const listed = await run('quarantine', 'list', '--json')
+  expect(
+    listed.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+  ).toMatchObject([
+    { event: 'row', table: 'public.users', record: 'users:3', code: 'E_POISON_ROW' },
+    { event: 'row', table: 'public.users', record: 'users:4', code: 'E_POISON_ROW' },
+    { event: 'result', rows: 2 },
+  ])
+  const again = await run('quarantine', 'retry')
+  expect(again).toMatchObject({ code: 3, stdout: expect.stringMatching(/^2 rows tried again, 2 left$/m) })
+  await target.db.query('remove field doc on users')
+  expect(await run('quarantine', 'retry')).toMatchObject({ code: 0, stdout: '2 rows tried again, 0 left\n' })
+  expect(await run('verify', 'postgresql')).toMatchObject({ code: 0 })
+  expect(again.stdout + again.stderr + stopped.stderr + listed.stdout).not.toMatch(/secret|bad/)
 })

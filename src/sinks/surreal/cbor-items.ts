@@ -6,6 +6,8 @@ const indefinite = 31
 const stop = 0xff
 /** The name `id` as CBOR, which is the first of every record. */
 const idNameSize = 3
+/** Tag and array, before the name of the table. */
+const recordIdHeadSize = 2
 
 /** Cuts so many items that follow each other apart. */
 export function splitItems(bytes: Uint8Array, count: number): readonly Uint8Array[] {
@@ -21,10 +23,21 @@ export function splitItems(bytes: Uint8Array, count: number): readonly Uint8Arra
 
 /** The record id of an encoded record, or the encoded record id itself, as SurrealQL writes it. */
 export function recordText(item: Uint8Array): string {
+  const id: RecordId = codec.decode(recordId(item))
+  return id.toString()
+}
+
+/** The key part of that record id. */
+export function keyBytes(item: Uint8Array): Uint8Array {
+  const id = recordId(item)
+  const start = skipItem(id, recordIdHeadSize)
+  return id.slice(start)
+}
+
+function recordId(item: Uint8Array): Uint8Array {
   const isRecord = (item[0] ?? 0) >> 5 === 5
   const start = isRecord ? headSize(item, 0) + idNameSize : 0
-  const id: RecordId = codec.decode(item.slice(start, skipItem(item, start)))
-  return id.toString()
+  return item.slice(start, skipItem(item, start))
 }
 
 function skipItem(bytes: Uint8Array, position: number): number {

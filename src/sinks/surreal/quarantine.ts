@@ -3,7 +3,7 @@ import { BoundExcluded, BoundIncluded, RecordId, RecordIdRange } from 'surrealdb
 import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
 import type { Abortable } from '../../core/source.js'
-import { recordText, splitItems } from './cbor-items.js'
+import { keyBytes, recordText, splitItems } from './cbor-items.js'
 import type { Connection } from './connection.js'
 import { isMissingTable, refusedField, toSyncError } from './errors.js'
 import type { Aside, Lane, Step } from './lane.js'
@@ -32,6 +32,42 @@ const storedBytesMax = 1024 * 1024
 /** What is due to a row. Anything else may pass, or is the server's own trouble: no row must be blamed for it. */
 const rowCodes = new Set(['E_POISON_ROW', 'E_ROW_TOO_LARGE', 'E_VALUE'])
 
+/** An entry, as whoever looks at it sees it. */
+export interface QuarantinedRow {
+  /** The source table's label. */
+  readonly table: string
+  /** The record that would have been written or deleted: `users:5`. */
+  readonly record: string
+  /** The key part of its id, in CBOR. */
+  readonly key: Uint8Array
+  /** What kind of trouble: `E_POISON_ROW`, `E_ROW_TOO_LARGE`, `E_VALUE`. */
+  readonly code: string
+  /** Why, without any value. */
+  readonly reason: string
+}
+
+/** What is kept aside for a pipeline. */
+export async function readEntries(
+  connection: Connection,
+  pipeline: string,
+  options: Abortable,
+): Promise<readonly QuarantinedRow[]> {
+  const range = new RecordIdRange(quarantineTable, new BoundIncluded([pipeline]), new BoundExcluded([`${pipeline}\0`]))
+  const { results, failure } = await connection.call((db) => ask(db, readQuarantine, { range }), options)
+  if (failure !== undefined && !isMissingTable(failure, quarantineTable)) throw toSyncError(failure)
+  const found = failure === undefined ? results.at(-1) : []
+  return Array.isArray(found) ? found.flatMap((row) => entryOf(row) ?? []) : []
+}
+
+function entryOf(row: unknown): QuarantinedRow | undefined {
+  if (typeof row !== 'object' || row === null) return undefined
+  const key: unknown = Reflect.get(row, 'key')
+  const [table, record, code, reason] = ['table', 'record', 'code', 'reason'].map((name) => Reflect.get(row, name))
+  const bytes = key instanceof ArrayBuffer ? new Uint8Array(key) : key
+  if (typeof table !== 'string' || typeof record !== 'string' || !(bytes instanceof Uint8Array)) return undefined
+  return { table, record, key: bytes, code: String(code), reason: String(reason) }
+}
+
 export class Quarantine {
   readonly #enabled: boolean
   readonly #warn: (warning: SyncWarning) => void
@@ -52,18 +88,7 @@ export class Quarantine {
   async load(connection: Connection, pipeline: string, options: Abortable): Promise<void> {
     this.#pipeline = pipeline
     this.#rows.clear()
-    const range = new RecordIdRange(
-      quarantineTable,
-      new BoundIncluded([pipeline]),
-      new BoundExcluded([`${pipeline}\0`]),
-    )
-    const { results, failure } = await connection.call((db) => ask(db, readQuarantine, { range }), options)
-    if (failure !== undefined && !isMissingTable(failure, quarantineTable)) throw toSyncError(failure)
-    const found = failure === undefined ? results.at(-1) : []
-    for (const row of Array.isArray(found) ? found : []) {
-      const [record, table] = [Reflect.get(row, 'record'), Reflect.get(row, 'table')]
-      if (typeof record === 'string' && typeof table === 'string') this.#rows.set(record, table)
-    }
+    for (const { record, table } of await readEntries(connection, pipeline, options)) this.#rows.set(record, table)
   }
 
   /** Whether such an error is worth a search for the row that caused it. */
@@ -138,7 +163,8 @@ export class Quarantine {
       const op = kind === 'delete' ? 'delete' : 'upsert'
       const storable = encoded && kind !== 'delete' && item.bytes.length <= storedBytesMax
       const row = storable ? item.bytes.slice() : undefined
-      return { id: this.#id(record), pipeline: this.#pipeline, table, record, op, code: error.code, reason, row }
+      const names = { id: this.#id(record), pipeline: this.#pipeline, table, record, key: keyBytes(item.bytes) }
+      return { ...names, op, code: error.code, reason, row }
     })
     return { kept, released: released?.released ?? [] }
   }

@@ -123,7 +123,7 @@ export const readState = 'SELECT * FROM ONLY $record;'
 export const writePipeline = `UPSERT $record CONTENT { pipeline: $pipeline, tables: $tables, written_at: time::now() }
 RETURN VALUE pipeline;`
 
-export const readQuarantine = 'SELECT record, table FROM $range;'
+export const readQuarantine = 'SELECT table, record, key, code, reason FROM $range;'
 
 export const firstId = 'SELECT VALUE id FROM $table LIMIT 1;'
 
