@@ -51,7 +51,12 @@ export interface Step {
 
 /** Rows that are put aside, and entries of such rows that are no longer true. */
 export interface Aside {
-  readonly kept: readonly { readonly id: RecordId; readonly record: string; readonly table: string }[]
+  readonly kept: readonly {
+    readonly id: RecordId
+    readonly record: string
+    readonly table: string
+    readonly reason: string
+  }[]
   readonly released: readonly RecordId[]
 }
 

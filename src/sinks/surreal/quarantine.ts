@@ -27,6 +27,8 @@ export interface Refused {
   readonly encoded: boolean
 }
 
+/** Where so many rows are refused, it is not the rows that are wrong. */
+const rowsMax = 10_000
 /** A larger row is not stored with its entry. */
 const storedBytesMax = 1024 * 1024
 /** What is due to a row. Anything else may pass, or is the server's own trouble: no row must be blamed for it. */
@@ -125,7 +127,11 @@ export class Quarantine {
   /** They took effect. */
   settled(aside: Aside | undefined): void {
     for (const id of aside?.released ?? []) this.#rows.delete(recordOf(id))
-    for (const { record, table } of aside?.kept ?? []) this.#rows.set(record, table)
+    for (const { record, table, reason } of aside?.kept ?? []) {
+      this.#rows.set(record, table)
+      const message = `${record} of ${table} was put into ${quarantineTable}: ${reason}`
+      this.#warn({ code: 'row_quarantined', message, table })
+    }
   }
 
   /**
@@ -153,13 +159,8 @@ export class Quarantine {
     const kept = refused.map(({ item, error, encoded }) => {
       const record = recordText(item.bytes)
       const { table, kind } = item
-      if (!this.#enabled) throw poison(record, table, error)
+      if (!this.#enabled || this.#rows.size >= rowsMax) throw poison(record, table, error)
       const reason = reasonOf(error)
-      this.#warn({
-        code: 'row_quarantined',
-        message: `${record} of ${table} was put into ${quarantineTable}: ${reason}`,
-        table,
-      })
       const op = kind === 'delete' ? 'delete' : 'upsert'
       const storable = encoded && kind !== 'delete' && item.bytes.length <= storedBytesMax
       const row = storable ? item.bytes.slice() : undefined
