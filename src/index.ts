@@ -55,6 +55,15 @@ export type { SyncEngineOptions } from './engine/options.js'
 export type { RetryPolicy } from './engine/retry.js'
 export type { TableResult } from './engine/run.js'
 export { type Plan, type RunOptions, type RunResult, SyncEngine } from './engine/sync-engine.js'
+export {
+  listQuarantine,
+  type QuarantinedRow,
+  type QuarantineOptions,
+  type QuarantiningSink,
+  type RetryOptions,
+  type RetryResult,
+  retryQuarantine,
+} from './repair/quarantine.js'
 export { type RepairOptions, type RepairResult, repair } from './repair/repair.js'
 export { FanOutSink } from './sinks/fan-out/fan-out-sink.js'
 export { NdjsonSink, type NdjsonSinkOptions, type NdjsonStream } from './sinks/ndjson/ndjson-sink.js'

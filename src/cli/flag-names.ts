@@ -2,6 +2,7 @@
 
 /** The flags by the options that they set. */
 const flags: { readonly [option: string]: string } = {
+  atRest: '--at-rest',
   auditSchema: '--audit-schema',
   batchSize: '--batch-size',
   checkpoints: '--emit-checkpoints',
@@ -13,6 +14,7 @@ const flags: { readonly [option: string]: string } = {
   id: '--id',
   keyless: '--keyless',
   password: '--surreal-password',
+  quarantine: '--quarantine',
   replay: '--replay',
   restart: '--restart',
   schemas: '--schemas',

@@ -79,6 +79,7 @@ function addTarget(command: Command): void {
     ),
   )
   const how = 'what to do with a target table that holds other records'
+  command.option('--quarantine', 'go on without rows that the target refuses, and keep them aside')
   command.addOption(new Option('--existing <how>', `${how} (default: refuse)`).choices(existingModes))
 }
 

@@ -4,6 +4,7 @@ import { loadConfig } from './config-file.js'
 import { runDemonstration } from './demonstration.js'
 import type { CommandLineIo } from './io.js'
 import { addOptions } from './options.js'
+import { addQuarantine } from './quarantine-command.js'
 import { addRepair } from './repair-command.js'
 import { runReplication } from './replication.js'
 import { type CommandName, type Flags, settle } from './settings.js'
@@ -54,7 +55,7 @@ Exit codes:
   0  done, also after SIGINT, SIGTERM or the timeout
   1  a bug in surreal-sync
   2  refused: something has to be changed first
-  3  verify found differences, or repair left some
+  3  verify found differences; repair or quarantine retry left some
   4  failed: trying again later may help
   5  the same pipeline runs elsewhere
 
@@ -83,6 +84,7 @@ export function createProgram(io: CommandLineIo): Command {
   for (const name of ['full', 'incremental', 'sync'] as const) addReplication(program, name, io)
   addVerification(program, io)
   addRepair(program, io)
+  addQuarantine(program, io)
   addUpkeep(program, io)
   program
     .command('demo')

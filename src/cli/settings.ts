@@ -30,6 +30,7 @@ export interface Flags {
   readonly toNamespace?: string
   readonly toDatabase?: string
   readonly existing?: string
+  readonly quarantine?: boolean
   readonly keyless?: string
   readonly batchSize?: string
   readonly concurrency?: string
@@ -76,6 +77,7 @@ export interface Settings {
     readonly username?: string
     readonly password?: string
     readonly existing: (typeof existingModes)[number]
+    readonly quarantine: boolean
     readonly values: SurrealSinkSettings['values']
   }
   readonly id: string
@@ -144,6 +146,7 @@ export function settle(command: CommandName, given: Flags, environment: Environm
       username: flags.surrealUsername ?? variable('SURREAL_USERNAME') ?? normal?.username,
       password: flags.surrealPassword ?? variable('SURREAL_PASSWORD') ?? normal?.password,
       existing: choice('--existing', existingModes, flags.existing, 'refuse'),
+      quarantine: flags.quarantine === true,
       values,
     },
     id: checkId(

@@ -119,9 +119,10 @@ export class Comparison {
 
 function obstacle({ key, columns }: SourceTable): string | undefined {
   if (key.length === 0) return 'it has no key, so its rows cannot be told apart'
-  const column = columns.find(({ type }) => type.kind === 'unreadable')
-  if (column === undefined) return undefined
-  return `to read its column ${column.name} would run a cast to JSON that somebody made for ${column.sourceType}`
+  for (const { name, sourceType, type } of columns) {
+    if (type.kind === 'unreadable') return `its column ${name} has the type ${sourceType}, ${type.why}`
+  }
+  return undefined
 }
 
 /** For whoever names target tables by more than the source's name. */

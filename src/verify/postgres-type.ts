@@ -32,8 +32,8 @@ export type PostgresType =
   | { readonly kind: 'composite'; readonly name: string; readonly fields: ReadonlyMap<string, PostgresType> }
   /** Nothing is known of it, or of a part of it: stored as PostgreSQL prints it. */
   | { readonly kind: 'printed'; readonly name: string; readonly base: boolean }
-  /** To read it would run a cast to JSON that somebody made, with the rights of this role. */
-  | { readonly kind: 'unreadable'; readonly name: string }
+  /** It must not, or cannot, be read here. `why` completes "its column x has the type y, ". */
+  | { readonly kind: 'unreadable'; readonly name: string; readonly why: string }
 
 interface TypeRow {
   readonly oid: string
@@ -114,6 +114,9 @@ const texts: ReadonlySet<string> = new Set(
   unknown varbit varchar xid xid8 xml`.split(/\s+/),
 )
 
+const postgis: ReadonlySet<string> = new Set(['geography', 'geometry'])
+const castReason = 'and to read it would run a cast to JSON that somebody made, as this role'
+
 /** Reads the whole type catalog; the function returned resolves an oid of it. */
 export async function readTypes(run: RunSql): Promise<(oid: string) => PostgresType> {
   const rows = (await run(typesSql)).map(([cell]): TypeRow => JSON.parse(cell ?? ''))
@@ -122,7 +125,8 @@ export async function readTypes(run: RunSql): Promise<(oid: string) => PostgresT
     const row = oid === null ? undefined : known.get(oid)
     if (row === undefined) throw new Error(`There is no type with the oid ${oid}.`)
     const { name, form, part, fields, label, cast } = row
-    if (cast && name !== 'hstore') return { kind: 'unreadable', name }
+    if (postgis.has(name)) return { kind: 'unreadable', name, why: 'which is not decoded apart from the product' }
+    if (cast && name !== 'hstore') return { kind: 'unreadable', name, why: castReason }
     switch (form) {
       case 'domain':
         return resolve(part)
@@ -151,7 +155,8 @@ function around(
   make: (first: PostgresType) => PostgresType,
 ): PostgresType {
   const [first] = parts
-  if (parts.some(({ kind }) => kind === 'unreadable')) return { kind: 'unreadable', name }
+  const unreadable = parts.find((part) => part.kind === 'unreadable')
+  if (unreadable?.kind === 'unreadable') return { ...unreadable, name }
   const made = make(first ?? { kind: 'text', name })
   if (made.kind === 'array' && first?.kind === 'printed' && first.base) {
     return { ...made, element: { kind: 'text', name: first.name }, unknown: true }

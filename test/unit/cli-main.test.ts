@@ -215,15 +215,23 @@ describe('the command line', () => {
     expect(stderr.text).toBe('')
   })
 
-  it.each([[], ['full'], ['full', 'postgresql'], ['incremental', 'postgresql'], ['sync', 'postgresql'], ['demo']])(
-    'prints help that fits 80 columns: %s %s',
-    async (...argv) => {
-      const { run, stdout } = setUp()
-      expect(await run(...argv, '--help')).toBe(0)
-      expect(stdout.text).toMatch(/^Usage: surreal-sync/)
-      expect(stdout.text.split('\n').filter((line) => line.length > 80)).toEqual([])
-    },
-  )
+  it.each([
+    [],
+    ['full'],
+    ['full', 'postgresql'],
+    ['incremental', 'postgresql'],
+    ['sync', 'postgresql'],
+    ['verify', 'postgresql'],
+    ['repair', 'postgresql'],
+    ['quarantine', 'list'],
+    ['quarantine', 'retry'],
+    ['demo'],
+  ])('prints help that fits 80 columns: %s %s', async (...argv) => {
+    const { run, stdout } = setUp()
+    expect(await run(...argv, '--help')).toBe(0)
+    expect(stdout.text).toMatch(/^Usage: surreal-sync/)
+    expect(stdout.text.split('\n').filter((line) => line.length > 80)).toEqual([])
+  })
 
   it('shows help when the command is missing, and fails', async () => {
     const { run, stdout, stderr } = setUp()

@@ -24,6 +24,7 @@ describe('settings', () => {
         username: 'root',
         password: 'root',
         existing: 'refuse',
+        quarantine: false,
       },
       id: expect.stringMatching(/^myapp_production_migrated_[0-9a-f]{8}$/),
       batchSize: undefined,

@@ -9,19 +9,22 @@ import { isReadableKey } from './key-reader.js'
 import type { Lane, Write } from './lane.js'
 import type { SinkConfig } from './options.js'
 import type { Ownership } from './ownership.js'
-import { type Piece, RowEncoder } from './row-encoder.js'
+import { itemsOf, type Quarantine, type Refused } from './quarantine.js'
+import { joinItems, type Piece, RowEncoder } from './row-encoder.js'
 import { removeAbsent, removeAll } from './sweep.js'
 import type { TablePlan } from './table-plan.js'
 
 export class BatchWriter {
   readonly #config: SinkConfig
   readonly #warn: (warning: SyncWarning) => void
+  readonly #quarantine: Quarantine
   readonly #byteTarget = new ByteTarget()
   /** Targets that were replaced since: what they hold may look equal to a new row and yet be of another kind. */
   readonly #replaced = new Set<string>()
 
-  constructor(config: SinkConfig, warn: (warning: SyncWarning) => void) {
+  constructor(config: SinkConfig, quarantine: Quarantine, warn: (warning: SyncWarning) => void) {
     this.#config = config
+    this.#quarantine = quarantine
     this.#warn = warn
   }
 
@@ -49,11 +52,14 @@ export class BatchWriter {
     if (kind === undefined) return
     const inserting = batch.op === 'upsert' && ownership.isFresh(target)
     const limits = inserting ? this.#config.insertLimits : this.#config.writeLimits
-    const encoder = new RowEncoder(lane.writer, plan, batch, limits)
+    const refused: Refused[] = []
+    const collector = this.#quarantine.collector(table.label, kind, refused)
+    const encoder = new RowEncoder(lane.writer, plan, batch, limits, collector)
     const next = () => encoder.next(this.#byteTarget.atMost(limits.bytesMax))
     for (let piece = next(); piece !== undefined; piece = next()) {
       options.signal?.throwIfAborted()
-      const write = (kind: Write['kind']) => this.#writePiece(lane, piece, { kind, table: table.label }, options)
+      const write = (kind: Write['kind']) =>
+        this.#sievePiece(lane, piece, { kind, table: table.label }, refused, options)
       if (batch.op === 'upsert' && ownership.isFresh(target)) {
         if (await write('insert')) continue
         // The rows were there: a chunk that is read again, or another writer.
@@ -61,6 +67,37 @@ export class BatchWriter {
       }
       await write(kind)
     }
+    if (refused.length === 0) return
+    const nothing = { rowCount: 0, bytes: joinItems([]) }
+    await this.#sievePiece(lane, nothing, { kind, table: table.label }, refused, options)
+  }
+
+  /** Writes a piece; of rows that the target refuses it says which, or keeps them aside. */
+  async #sievePiece(
+    lane: Lane,
+    piece: Piece,
+    write: { readonly kind: Write['kind']; readonly table: string },
+    refused: Refused[],
+    options: Abortable,
+  ): Promise<boolean> {
+    const quarantine = this.#quarantine
+    const { kind, table } = write
+    const items = () => itemsOf(piece.bytes, piece.rowCount, kind, table)
+    const released = quarantine.empty ? undefined : quarantine.release(items())
+    const aside = refused.length === 0 ? released : quarantine.keep(refused, released)
+    try {
+      const written = await this.#writePiece(lane, piece, { ...write, aside }, options)
+      if (!written) return false
+      quarantine.settled(aside)
+    } catch (error) {
+      if (!quarantine.isAboutRows(error)) throw error
+      const sieved = await quarantine.sieve(lane, items(), refused, error, options)
+      const bytes = joinItems(sieved.items.map((item) => item.bytes))
+      if (!(await lane.write({ ...write, bytes, aside: sieved.aside }, options))) return false
+      quarantine.settled(sieved.aside)
+    }
+    refused.length = 0
+    return true
   }
 
   async #writePiece(
@@ -92,6 +129,11 @@ export class BatchWriter {
   ): Promise<void> {
     const { target, table } = plan
     if (batch.op === 'replace') this.#replaced.add(target)
+    const aside = this.#quarantine.releaseTable(table.label)
+    if (aside !== undefined) {
+      await lane.write({ kind: 'delete', bytes: joinItems([]), table: table.label, aside }, options)
+      this.#quarantine.settled(aside)
+    }
     if (plan.removal.kind === undefined) return
     if (!ownership.isOwned(target)) {
       this.#skipSweep(table, `holds records of others that \`existing: 'keep'\` protects`)

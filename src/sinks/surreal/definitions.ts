@@ -4,7 +4,7 @@ import type { Connection } from './connection.js'
 import { isForbidden, toSyncError } from './errors.js'
 import type { SinkConfig } from './options.js'
 import { ask, askValue } from './query.js'
-import { defineDatabase, defineNamespace, defineTable, stateTable } from './statements.js'
+import { defineDatabase, defineNamespace, defineTable, quarantineTable, stateTable } from './statements.js'
 import type { TablePlan } from './table-plan.js'
 
 /** Defines the namespace and the database. A user of the database may not do that, and need not if they are there. */
@@ -28,6 +28,11 @@ async function defineIfAllowed(connection: Connection, text: string, options: Ab
 /** Defines the table of state records. @throws SyncError `E_RIGHTS` */
 export async function defineState(connection: Connection, options: Abortable): Promise<void> {
   await askValue(connection, defineTable(stateTable), {}, options)
+}
+
+/** Defines the table of rows that were refused. @throws SyncError `E_RIGHTS` */
+export async function defineQuarantine(connection: Connection, options: Abortable): Promise<void> {
+  await askValue(connection, defineTable(quarantineTable), {}, options)
 }
 
 /** Defines target tables, one after the other: definitions conflict with one another. */

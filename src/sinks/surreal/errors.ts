@@ -72,6 +72,11 @@ export function thrownText(error: unknown): string | undefined {
   return /^An error occurred: (.*)$/s.exec(inspect(error).text)?.[1]
 }
 
+/** The name of the field whose value was refused. */
+export function refusedField(error: unknown): string | undefined {
+  return /\bfor field `([^`]*)`/.exec(inspect(error).text)?.[1]
+}
+
 export function notApplied(table: string | undefined): SyncError {
   return new SyncError('E_WRITE_NOT_APPLIED', 'SurrealDB accepted a write without doing it', {
     table,
@@ -193,6 +198,10 @@ const serverVerdicts: readonly (readonly [RegExp, Verdict])[] = [
   [
     /The table .* does not exist/s,
     { code: 'E_TARGET', sentence: 'The target table no longer exists', hint: 'Run a full sync again.' },
+  ],
+  [
+    /^Error while processing event (?!.*(?:can be retried|conflict))/s,
+    { code: 'E_POISON_ROW', sentence: 'An event of the target table refuses a row' },
   ],
   [/already contains/, { code: 'E_POISON_ROW', sentence: 'A row violates a unique index of the target' }],
   [

@@ -12,6 +12,7 @@ import { readKey } from './key-reader.js'
 import type { SinkConfig } from './options.js'
 import { type Holding, Ownership } from './ownership.js'
 import { checkpointIn, readPipelineState } from './progress.js'
+import { type QuarantinedRow, readEntries } from './quarantine.js'
 import { ask } from './query.js'
 import { recordShape } from './record-id.js'
 import { isThere } from './rehearsal.js'
@@ -68,6 +69,11 @@ export class Inspection implements AsyncDisposable {
 
   forms(table: Table, column: Column): ValueForms {
     return this.#config.choices.forms(table, column)
+  }
+
+  /** The rows that are kept aside. */
+  quarantined(): Promise<readonly QuarantinedRow[]> {
+    return readEntries(this.#connection, this.#pipeline, this.#options)
   }
 
   async checkpoint(): Promise<Checkpoint | undefined> {

@@ -6,7 +6,7 @@ import type { Abortable } from '../../core/source.js'
 import type { CborWriter } from './cbor-writer.js'
 import type { Connection } from './connection.js'
 import { cborBinding, type Encoding } from './encoding.js'
-import { isConflict, isExistingRecord, notApplied, toSyncError } from './errors.js'
+import { isConflict, isExistingRecord, notApplied, thrownText, toSyncError } from './errors.js'
 import { fenceError } from './fence-error.js'
 import type { ClaimedLease } from './lease.js'
 import { type Progress, progressBindings, wroteLast } from './progress.js'
@@ -16,6 +16,8 @@ import {
   claimTransaction,
   type FieldChanges,
   readState,
+  rehearsedText,
+  rehearseSteps,
   stateTable,
   type WriteKind,
   writeParameter,
@@ -43,8 +45,20 @@ export interface Step {
   readonly fields?: FieldChanges
 }
 
+/** Rows that are put aside, and entries of such rows that are no longer true. */
+export interface Aside {
+  readonly kept: readonly {
+    readonly id: RecordId
+    readonly record: string
+    readonly table: string
+    readonly reason: string
+  }[]
+  readonly released: readonly RecordId[]
+}
+
 /** A transaction of one step. */
 export interface Write extends Step {
+  readonly aside?: Aside
   /** For messages. */
   readonly table?: string
 }
@@ -55,6 +69,7 @@ export interface Transaction {
   readonly steps: readonly Step[]
   /** What becomes true with it, for whoever reads the lane's state record. */
   readonly progress?: Progress
+  readonly aside?: Aside
   /** For messages. */
   readonly table?: string
 }
@@ -129,9 +144,21 @@ export class Lane {
    *
    * @throws SyncError `E_LEASE_LOST`, `E_STATE_MISSING`, `E_WRITE_NOT_APPLIED` and all that {@link toSyncError} names
    */
-  async write({ table, ...step }: Write, options: Abortable): Promise<boolean> {
-    const failure = await this.#run({ steps: [step], table }, options)
+  async write({ table, aside, ...step }: Write, options: Abortable): Promise<boolean> {
+    const failure = await this.#run({ steps: [step], table, aside }, options)
     return failure === undefined
+  }
+
+  /** Tries a transaction and takes it back. Undefined: it would take effect. @throws SyncError if that cannot be told */
+  async rehearse(steps: readonly Step[], options: Abortable): Promise<SyncError | undefined> {
+    const text = rehearseSteps({ kinds: steps.map(({ kind }) => kind), decodes: this.encoding === 'function' })
+    for (let attempt = 1; ; attempt += 1) {
+      const { failure } = await this.connection.call((db) => ask(db, text, this.#bindings({ steps })), options)
+      if (thrownText(failure)?.startsWith(rehearsedText) === true) return undefined
+      const error = toSyncError(failure)
+      if (!error.retryable || attempt === conflictAttemptsMax) return error
+      await pause(conflictDelayMs * 2 ** attempt, options.signal)
+    }
   }
 
   /**
@@ -156,16 +183,21 @@ export class Lane {
   }
 
   /** Returns a failure only if it is that a record to insert exists. */
-  #run({ steps, progress, table }: Transaction, options: Abortable): Promise<unknown> {
-    const bindings = progress === undefined ? {} : progressBindings(progress)
-    for (const { kind, bytes } of steps)
-      Object.assign(bindings, cborBinding(this.encoding, writeParameter(kind), bytes))
+  #run(transaction: Transaction, options: Abortable): Promise<unknown> {
+    const { steps, progress, table, aside } = transaction
     const kinds = steps.map(({ kind }) => kind)
     const decodes = this.encoding === 'function'
     const state = progress === undefined ? 'token' : progress.checkpoint === undefined ? 'progress' : 'checkpoint'
     const fields = steps.find((step) => step.fields !== undefined)?.fields
-    const text = writeTransaction({ kinds, decodes, state, fields })
-    return this.#transact(text, bindings, options, table, kinds.includes('insert'))
+    const text = writeTransaction({ kinds, decodes, state, fields, aside: aside !== undefined })
+    return this.#transact(text, this.#bindings(transaction), options, table, kinds.includes('insert'))
+  }
+
+  #bindings({ steps, progress, aside }: Transaction): Record<string, unknown> {
+    const bindings = progress === undefined ? { ...aside } : { ...progressBindings(progress), ...aside }
+    for (const { kind, bytes } of steps)
+      Object.assign(bindings, cborBinding(this.encoding, writeParameter(kind), bytes))
+    return bindings
   }
 
   #state(): RecordId {

@@ -62,6 +62,13 @@ export interface SurrealSinkSettings extends ValueOptions {
    * write beside them. @defaultValue `'refuse'`
    */
   readonly existing?: ExistingRecords
+  /**
+   * Rows that the target refuses, or that cannot be written, are put into the table `surreal_sync_quarantine`, with a warning, and
+   * the others go on. An entry goes when a later version of its row is applied. The record keeps its last good version
+   * meanwhile, and the target is not called consistent. After 10,000 of them, and otherwise at once, the run stops with `E_POISON_ROW`, `E_VALUE` or
+   * `E_ROW_TOO_LARGE`. @defaultValue false
+   */
+  readonly quarantine?: boolean
   /** The target's name for a table. @defaultValue the table's own name */
   readonly tableName?: (table: Table) => string
 }
@@ -78,6 +85,7 @@ export interface SinkConfig {
   readonly writers: number
   readonly callTimeoutMs: number
   readonly existing: ExistingRecords
+  readonly quarantine: boolean
   readonly tableName: (table: Table) => string
   readonly choices: ValueChoices
   readonly limits: BatchLimits
@@ -137,6 +145,7 @@ export function sinkConfig(options: SurrealSinkOptions): SinkConfig {
     writers: Math.min(positive('writers', options.writers) ?? defaults.writers, defaults.writersMax),
     callTimeoutMs: positive('callTimeoutMs', options.callTimeoutMs) ?? defaults.callTimeoutMs,
     existing: choose('existing', ['refuse', 'replace', 'keep'], options.existing),
+    quarantine: options.quarantine ?? false,
     tableName: options.tableName ?? ((table) => table.name),
     choices: new ValueChoices(options, options.values),
     limits: {

@@ -1,19 +1,21 @@
 /** Rows of any tables on their way into one transaction. */
 import { cbor } from './cbor-buffer.js'
+import { splitItems } from './cbor-items.js'
 import type { Transaction } from './lane.js'
+import type { Item, Refused } from './quarantine.js'
 import { type Piece, type PieceLimits, pieceHeadSize } from './row-encoder.js'
 import type { WriteKind } from './statements.js'
 import type { TablePlan } from './table-plan.js'
 
 /** Encoded rows without the head of the array that they came in. */
 class Rows {
-  readonly #chunks: Uint8Array[] = []
+  readonly #chunks: { readonly bytes: Uint8Array; readonly rowCount: number; readonly table: string }[] = []
   #rowCount = 0
   #byteCount = 0
 
-  add({ rowCount, bytes }: Piece): void {
+  add({ rowCount, bytes }: Piece, table: string): void {
     const chunk = bytes.slice(pieceHeadSize)
-    this.#chunks.push(chunk)
+    this.#chunks.push({ bytes: chunk, rowCount, table })
     this.#rowCount += rowCount
     this.#byteCount += chunk.length
   }
@@ -28,11 +30,18 @@ class Rows {
     all[0] = cbor.array | 26
     new DataView(all.buffer).setUint32(1, this.#rowCount)
     let position = pieceHeadSize
-    for (const chunk of this.#chunks) {
-      all.set(chunk, position)
-      position += chunk.length
+    for (const { bytes } of this.#chunks) {
+      all.set(bytes, position)
+      position += bytes.length
     }
     return all
+  }
+
+  /** Each row for itself. */
+  items(kind: WriteKind): readonly Item[] {
+    return this.#chunks.flatMap(({ bytes, rowCount, table }) =>
+      splitItems(bytes, rowCount).map((item) => ({ kind, bytes: item, table })),
+    )
   }
 }
 
@@ -44,6 +53,8 @@ export class Part {
   #rowCount = 0
   #byteCount = 0
   #rewrites = false
+  /** Rows that could not be encoded. */
+  readonly refused: Refused[] = []
 
   /** Whether a piece would make it larger than a transaction should be. Not if it is empty: a large row travels alone. */
   isFullFor({ rowCount, bytes }: Piece, { rowsMax, bytesMax }: PieceLimits): boolean {
@@ -54,17 +65,26 @@ export class Part {
   /** Takes a copy of the piece. Once there is something to rewrite, everything is. */
   add(piece: Piece, { table }: TablePlan, kind: Exclude<WriteKind, 'insert'>): void {
     const rows = kind === 'delete' ? this.#deletes : kind === 'mark' ? this.#marks : this.#upserts
-    rows.add(piece)
+    rows.add(piece, table.label)
     this.#tables.add(table.label)
     this.#rowCount += piece.rowCount
     this.#byteCount += piece.bytes.length
     this.#rewrites ||= kind === 'rewrite'
   }
 
+  get #upsertKind(): 'rewrite' | 'upsert' {
+    return this.#rewrites ? 'rewrite' : 'upsert'
+  }
+
+  /** Each row for itself. */
+  items(): readonly Item[] {
+    return [...this.#deletes.items('delete'), ...this.#marks.items('mark'), ...this.#upserts.items(this.#upsertKind)]
+  }
+
   /** What the transaction does. The order does not matter: no key is in two of them (I3). */
   transaction(): Transaction {
     const [table] = this.#tables
-    const upsert = this.#rewrites ? 'rewrite' : 'upsert'
+    const upsert = this.#upsertKind
     return {
       steps: [
         ...(this.#deletes.empty ? [] : [{ kind: 'delete', bytes: this.#deletes.bytes() } as const]),

@@ -20,8 +20,19 @@ export interface Piece {
   readonly bytes: Uint8Array
 }
 
+/** @param id The record id in CBOR. */
+export type RefusedRow = (id: Uint8Array, error: SyncError) => void
+
 /** How many bytes of a piece come before its first row. */
 export const pieceHeadSize = 5
+/** Encoded rows as an array. */
+export function joinItems(items: readonly Uint8Array[]): Uint8Array {
+  const head = new Uint8Array(pieceHeadSize)
+  head[0] = cbor.array | 26
+  new DataView(head.buffer).setUint32(1, items.length)
+  return Buffer.concat([head, ...items])
+}
+
 /** A larger buffer is given back after the batch that needed it. */
 const keptBytesMax = 4 * 1024 * 1024
 
@@ -32,17 +43,20 @@ export class RowEncoder {
   readonly #cursor: RowCursor
   readonly #limits: PieceLimits
   readonly #deleting: boolean
+  readonly #refused: RefusedRow | undefined
   /** The row that did not fit into the last piece. */
   #carriedStart = 0
   #carriedEnd = 0
 
-  constructor(writer: CborWriter, plan: TablePlan, batch: RowBatch, limits: PieceLimits) {
+  /** @param refused Called for a row that cannot be written, which is then left out. Without it the error is thrown. */
+  constructor(writer: CborWriter, plan: TablePlan, batch: RowBatch, limits: PieceLimits, refused?: RefusedRow) {
     this.#writer = writer
     this.#plan = plan
     this.#layout = rowLayout(plan, batch)
     this.#cursor = batch.cursor()
     this.#limits = limits
     this.#deleting = batch.op === 'delete'
+    this.#refused = refused
     writer.reset(keptBytesMax)
   }
 
@@ -60,8 +74,7 @@ export class RowEncoder {
     }
     while (rowCount < rowsMax && (rowCount === 0 || writer.position <= bytesMax) && this.#cursor.next()) {
       const start = writer.position
-      this.#putRow()
-      this.#checkSize(writer.position - start)
+      if (!this.#tryRow(start)) continue
       if (rowCount > 0 && writer.position > bytesMax) {
         this.#carriedStart = start
         this.#carriedEnd = writer.position
@@ -75,6 +88,24 @@ export class RowEncoder {
   #piece(rowCount: number, end: number): Piece {
     this.#writer.setArrayLength(0, rowCount)
     return { rowCount, bytes: this.#writer.slice(0, end) }
+  }
+
+  #tryRow(start: number): boolean {
+    try {
+      this.#putRow()
+      this.#checkSize(this.#writer.position - start)
+      return true
+    } catch (error) {
+      if (this.#refused === undefined || !(error instanceof SyncError)) throw error
+      const writer = this.#writer
+      // Gives up what was begun, and keeps the rows before.
+      writer.reset(Number.POSITIVE_INFINITY)
+      writer.position = start
+      this.#putRecordId()
+      this.#refused(writer.slice(start, writer.position).slice(), error)
+      writer.position = start
+      return false
+    }
   }
 
   #putRow(): void {
@@ -123,7 +154,8 @@ export class RowEncoder {
     const { rowBytesMax, rowHint } = this.#limits
     if (byteCount <= rowBytesMax) return
     const { label } = this.#plan.table
-    const { column, size } = this.#largestColumn()
+    // To measure the columns overwrites the rows before.
+    const { column, size } = this.#refused === undefined ? this.#largestColumn() : { column: undefined, size: 0 }
     const part = column === undefined ? '' : `: column ${column} alone takes ${size}`
     const message = `A row of ${label} takes ${byteCount} bytes, more than ${rowBytesMax}${part}`
     throw new SyncError('E_ROW_TOO_LARGE', message, {

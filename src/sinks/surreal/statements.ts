@@ -4,6 +4,9 @@ import { quoteIdentifier } from './quote.js'
 /** The table of state records, beside the target tables. */
 export const stateTable = 'surreal_sync_state'
 
+/** The table of rows that were refused. */
+export const quarantineTable = 'surreal_sync_quarantine'
+
 /** What a write transaction does with records, with the ids of records to delete or alter, or with those to mark as deleted. */
 export type WriteKind = 'insert' | 'upsert' | 'rewrite' | 'delete' | 'alter' | 'mark'
 
@@ -81,21 +84,30 @@ export interface WriteShape {
   readonly state: keyof typeof stateChanges
   /** For `alter`. */
   readonly fields?: FieldChanges
+  /** Whether entries of the quarantine come and go with it: `$kept` and `$released`. */
+  readonly aside?: boolean
+}
+
+const asideSteps = `DELETE $released RETURN NONE;
+FOR $entry IN $kept { UPSERT $entry.id CONTENT $entry RETURN NONE; UPDATE $entry.id SET at = time::now() RETURN NONE };`
+
+function stepTexts({ kinds, decodes, fields = noFields, aside = false }: Omit<WriteShape, 'state'>): string {
+  const steps = kinds.map((kind) => {
+    const parameter = `$${writeParameter(kind)}`
+    return writes[kind](decodes ? `encoding::cbor::decode(${parameter})` : parameter, fields)
+  })
+  return [...steps, ...(aside ? [asideSteps] : [])].join('\n')
 }
 
 /**
  * One write transaction. It does nothing unless the lane's state record holds one of `$known`, so that a request that
  * arrives late changes nothing, and it must return `$next`: without rights SurrealDB reports success and writes nothing.
  */
-export function writeTransaction({ kinds, decodes, state, fields = noFields }: WriteShape): string {
-  const steps = kinds.map((kind) => {
-    const parameter = `$${writeParameter(kind)}`
-    return writes[kind](decodes ? `encoding::cbor::decode(${parameter})` : parameter, fields)
-  })
+export function writeTransaction({ state, ...steps }: WriteShape): string {
   return `BEGIN;
 LET $seen = (SELECT VALUE token FROM ONLY $state);
 IF $seen NOT IN $known { THROW '${fencedText}' + (IF $seen == NONE { 'missing' } ELSE { 'foreign' }) };
-${steps.join('\n')}
+${stepTexts(steps)}
 UPSERT $state SET ${stateChanges[state]} RETURN VALUE token;
 COMMIT;`
 }
@@ -118,6 +130,14 @@ COMMIT;`
 /** `THROW`n at the end of a rehearsal, so that nothing of it happens, with what was found out. */
 export const rehearsedText = 'surreal_sync: rehearsed, '
 
+/** Writes as {@link writeTransaction} does, and takes it back. */
+export function rehearseSteps(steps: Omit<WriteShape, 'state'>): string {
+  return `BEGIN;
+${stepTexts(steps)}
+THROW '${rehearsedText}allowed';
+COMMIT;`
+}
+
 export function rehearseDefinition(definition: string): string {
   return `BEGIN;
 ${definition}
@@ -138,6 +158,8 @@ export const writePipeline = `BEGIN;
 ${notLeased('$found != $lease')}
 UPSERT $record CONTENT { pipeline: $pipeline, tables: $tables, written_at: time::now() } RETURN VALUE pipeline;
 COMMIT;`
+
+export const readQuarantine = 'SELECT table, record, key, code, reason FROM $range;'
 
 export const firstId = 'SELECT VALUE id FROM $table LIMIT 1;'
 

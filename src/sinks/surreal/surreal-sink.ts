@@ -14,7 +14,7 @@ import { BatchWriter } from './batch-writer.js'
 import { Catalog } from './catalog.js'
 import { CborWriter } from './cbor-writer.js'
 import { Connection } from './connection.js'
-import { defineDatabases, defineState, defineTargets } from './definitions.js'
+import { defineDatabases, defineQuarantine, defineState, defineTargets } from './definitions.js'
 import { DeltaCommit } from './delta-commit.js'
 import { findEncoding } from './encoding.js'
 import { FallbackReporter } from './fallback-reporter.js'
@@ -25,6 +25,7 @@ import { Lease } from './lease.js'
 import { type SinkConfig, type SurrealSinkOptions, sinkConfig } from './options.js'
 import { Ownership } from './ownership.js'
 import { checkpointIn, leaseIn, readPipelineState } from './progress.js'
+import { Quarantine } from './quarantine.js'
 import { isThere, rehearse } from './rehearsal.js'
 import type { TablePlan } from './table-plan.js'
 
@@ -57,6 +58,7 @@ export class SurrealSink implements Sink, CheckpointStore {
   readonly #config: SinkConfig
   readonly #pool: LanePool
   readonly #fallbacks = new FallbackReporter()
+  readonly #quarantine: Quarantine
   readonly #writer: BatchWriter
   #warn: (warning: SyncWarning) => void = () => {}
   #pipeline: string | undefined
@@ -70,7 +72,8 @@ export class SurrealSink implements Sink, CheckpointStore {
   constructor(options: SurrealSinkOptions) {
     const config = sinkConfig(options)
     this.#config = config
-    this.#writer = new BatchWriter(config, (warning) => this.#warn(warning))
+    this.#quarantine = new Quarantine(config.quarantine, (warning) => this.#warn(warning))
+    this.#writer = new BatchWriter(config, this.#quarantine, (warning) => this.#warn(warning))
     this.address = config.address
     this.limits = config.limits
     this.inFlight = config.writers
@@ -137,8 +140,10 @@ export class SurrealSink implements Sink, CheckpointStore {
     else await ownership.resume(plans, this.#config.existing, options)
     // Up to here a refusal leaves everything as it was.
     await defineState(connection, options)
+    if (this.#config.quarantine) await defineQuarantine(connection, options)
     if (!lease.seen) lease.see(leaseIn(await readPipelineState(connection, pipeline, options)))
     await this.#pool.claim(lease, options)
+    await this.#quarantine.load(connection, pipeline, options)
     await ownership.save(lease.current, options)
     await defineTargets(connection, plans, options)
     const startedAt = performance.now()
@@ -165,7 +170,7 @@ export class SurrealSink implements Sink, CheckpointStore {
     const ownership = this.#prepared('commit')
     const plans = new Set<TablePlan>()
     await this.#pool.useFirst(options, async (lane) => {
-      const commit = new DeltaCommit(lane, this.#config.writeLimits, options)
+      const commit = new DeltaCommit(lane, this.#config.writeLimits, this.#quarantine, options)
       try {
         for await (const batch of delta.batches) {
           const plan = this.#catalog.plan(batch.table)

@@ -1,0 +1,76 @@
+/** `surreal-sync quarantine list` and `surreal-sync quarantine retry`. */
+import type { Command } from 'commander'
+import { listQuarantine, PostgresTriggerSource, type QuarantinedRow, retryQuarantine, SurrealSink } from '../index.js'
+import { ExitStatus } from './exit-status.js'
+import { formatExactly, plural } from './figures.js'
+import type { CommandLineIo } from './io.js'
+import { Log } from './log.js'
+import { addConnectionOptions } from './options.js'
+import { printable } from './printable.js'
+import { type Flags, settle } from './settings.js'
+import { interruptible } from './verification-command.js'
+
+type QuarantineFlags = Flags & { readonly json?: boolean }
+
+const summaries = {
+  list: 'show the rows that the target refused',
+  retry: 'read them again at the source and write them',
+} as const
+
+export function addQuarantine(program: Command, io: CommandLineIo): void {
+  const group = program
+    .command('quarantine')
+    .description('rows that the target refused: list, retry')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false)
+  for (const name of ['list', 'retry'] as const) {
+    const command = group
+      .command(name)
+      .description(summaries[name])
+      .addHelpText('after', `\nExample:\n  $ surreal-sync quarantine ${name} --to-namespace prod --to-database myapp`)
+      .optionsGroup('Output:')
+      .option('--json', 'print JSON lines')
+    addConnectionOptions(command).action(() => (name === 'list' ? list : retry)(command.opts<QuarantineFlags>(), io))
+  }
+}
+
+async function list(flags: QuarantineFlags, io: CommandLineIo): Promise<void> {
+  const { sink, id } = settle('sync', flags, io.env)
+  await interruptible(io, async (signal) => {
+    const rows = await listQuarantine({ sink: new SurrealSink(sink), id, signal })
+    print(io, flags, rows, { event: 'result', rows: rows.length }, plural(rows.length, 'row'))
+  })
+}
+
+/** @throws ExitStatus 3 if rows are left */
+async function retry(flags: QuarantineFlags, io: CommandLineIo): Promise<void> {
+  const { source, sink, id } = settle('sync', flags, io.env)
+  const log = new Log({ format: 'text', level: 'warn', write: (line) => io.stderr.write(`${line}\n`) })
+  await interruptible(io, async (signal) => {
+    const { tried, left } = await retryQuarantine({
+      ...{
+        source: new PostgresTriggerSource(source),
+        sink: new SurrealSink({ ...sink, quarantine: true }),
+        id,
+        signal,
+      },
+      onWarning: ({ code, message, ...fields }) => log.event('warn', code, message, fields),
+    })
+    const verdict = `${plural(tried, 'row')} tried again, ${formatExactly(left.length)} left`
+    print(io, flags, left, { event: 'result', tried, left: left.length }, verdict)
+    if (left.length > 0) throw new ExitStatus(3)
+  })
+}
+
+function print(
+  { stdout }: CommandLineIo,
+  { json = false }: QuarantineFlags,
+  rows: readonly QuarantinedRow[],
+  result: object,
+  verdict: string,
+): void {
+  const lines = json
+    ? [...rows.map((row) => ({ event: 'row', ...row })), result].map((line) => JSON.stringify(line))
+    : [...rows.map(({ table, record, reason }) => `${table}  ${record}  ${reason}`), verdict].map(printable)
+  stdout.write(`${lines.join('\n')}\n`)
+}

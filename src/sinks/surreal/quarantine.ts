@@ -1,0 +1,255 @@
+/** Rows that the target refuses: found one by one, and either named, or kept aside so that the others go on. */
+import { BoundExcluded, BoundIncluded, RecordId, RecordIdRange } from 'surrealdb'
+import { SyncError } from '../../core/errors.js'
+import type { SyncWarning } from '../../core/events.js'
+import type { Abortable } from '../../core/source.js'
+import { keyBytes, recordText, splitItems } from './cbor-items.js'
+import type { Connection } from './connection.js'
+import { isMissingTable, refusedField, toSyncError } from './errors.js'
+import type { Aside, Lane, Step } from './lane.js'
+import { ask } from './query.js'
+import { joinItems, pieceHeadSize, type RefusedRow } from './row-encoder.js'
+import { quarantineTable, readQuarantine, type WriteKind } from './statements.js'
+
+/** A row, or the record id of a row to delete, on its way. */
+export interface Item {
+  readonly kind: WriteKind
+  readonly bytes: Uint8Array
+  /** The source table's label. */
+  readonly table: string
+}
+
+/** A row that the target, or its encoding, refuses. */
+export interface Refused {
+  /** In the latter case the record id alone. */
+  readonly item: Item
+  readonly error: SyncError
+  readonly encoded: boolean
+}
+
+/** Where so many rows are refused, it is not the rows that are wrong. */
+const rowsMax = 10_000
+/** A larger row is not stored with its entry. */
+const storedBytesMax = 1024 * 1024
+/** What is due to a row. Anything else may pass, or is the server's own trouble: no row must be blamed for it. */
+const rowCodes = new Set(['E_POISON_ROW', 'E_ROW_TOO_LARGE', 'E_VALUE'])
+
+/** An entry, as whoever looks at it sees it. */
+export interface QuarantinedRow {
+  /** The source table's label. */
+  readonly table: string
+  /** The record that would have been written or deleted: `users:5`. */
+  readonly record: string
+  /** The key part of its id, in CBOR. */
+  readonly key: Uint8Array
+  /** What kind of trouble: `E_POISON_ROW`, `E_ROW_TOO_LARGE`, `E_VALUE`. */
+  readonly code: string
+  /** Why, without any value. */
+  readonly reason: string
+}
+
+/** What is kept aside for a pipeline. */
+export async function readEntries(
+  connection: Connection,
+  pipeline: string,
+  options: Abortable,
+): Promise<readonly QuarantinedRow[]> {
+  const range = new RecordIdRange(quarantineTable, new BoundIncluded([pipeline]), new BoundExcluded([`${pipeline}\0`]))
+  const { results, failure } = await connection.call((db) => ask(db, readQuarantine, { range }), options)
+  if (failure !== undefined && !isMissingTable(failure, quarantineTable)) throw toSyncError(failure)
+  const found = failure === undefined ? results.at(-1) : []
+  return Array.isArray(found) ? found.flatMap((row) => entryOf(row) ?? []) : []
+}
+
+function entryOf(row: unknown): QuarantinedRow | undefined {
+  if (typeof row !== 'object' || row === null) return undefined
+  const key: unknown = Reflect.get(row, 'key')
+  const [table, record, code, reason] = ['table', 'record', 'code', 'reason'].map((name) => Reflect.get(row, name))
+  const bytes = key instanceof ArrayBuffer ? new Uint8Array(key) : key
+  if (typeof table !== 'string' || typeof record !== 'string' || !(bytes instanceof Uint8Array)) return undefined
+  return { table, record, key: bytes, code: String(code), reason: String(reason) }
+}
+
+export class Quarantine {
+  readonly #enabled: boolean
+  readonly #warn: (warning: SyncWarning) => void
+  readonly #rows = new Map<string, string>()
+  #pipeline = ''
+
+  constructor(enabled: boolean, warn: (warning: SyncWarning) => void) {
+    this.#enabled = enabled
+    this.#warn = warn
+  }
+
+  /** Whether no row is kept aside. */
+  get empty(): boolean {
+    return this.#rows.size === 0
+  }
+
+  /** Reads what is kept aside for a pipeline. */
+  async load(connection: Connection, pipeline: string, options: Abortable): Promise<void> {
+    this.#pipeline = pipeline
+    this.#rows.clear()
+    for (const { record, table } of await readEntries(connection, pipeline, options)) this.#rows.set(record, table)
+  }
+
+  /** Whether such an error is worth a search for the row that caused it. */
+  isAboutRows(error: unknown): error is SyncError {
+    return error instanceof SyncError && rowCodes.has(error.code)
+  }
+
+  /** Gets rows that cannot be encoded, if they are to be kept aside. */
+  collector(table: string, kind: WriteKind, refused: Refused[]): RefusedRow | undefined {
+    if (!this.#enabled) return undefined
+    return (bytes, error) => void refused.push({ item: { kind, bytes, table }, error, encoded: false })
+  }
+
+  /** Whether no row is kept aside once this took effect. */
+  emptyAfter(aside: Aside | undefined): boolean {
+    const released = new Set(aside?.released.map(recordOf))
+    return (aside?.kept.length ?? 0) === 0 && [...this.#rows.keys()].every((record) => released.has(record))
+  }
+
+  /** What a transaction with these rows does to entries made earlier: what becomes of a row now counts. */
+  release(items: readonly Item[]): Aside | undefined {
+    if (this.empty) return undefined
+    const records = items.map(({ bytes }) => recordText(bytes)).filter((record) => this.#rows.has(record))
+    return records.length === 0 ? undefined : { kept: [], released: records.map((record) => this.#id(record)) }
+  }
+
+  /** The entries of a table whose whole content follows. */
+  releaseTable(table: string): Aside | undefined {
+    const records = [...this.#rows].filter(([, label]) => label === table)
+    if (records.length === 0) return undefined
+    return { kept: [], released: records.map(([record]) => this.#id(record)) }
+  }
+
+  /** They took effect. */
+  settled(aside: Aside | undefined): void {
+    for (const id of aside?.released ?? []) this.#rows.delete(recordOf(id))
+    for (const { record, table, reason } of aside?.kept ?? []) {
+      this.#rows.set(record, table)
+      const message = `${record} of ${table} was put into ${quarantineTable}: ${reason}`
+      this.#warn({ code: 'row_quarantined', message, table })
+    }
+  }
+
+  /**
+   * Finds the rows because of which a transaction failed. Nothing is written while it looks.
+   *
+   * @param before Rows that were refused before it was sent.
+   * @returns the rows without them, and the entries for them
+   * @throws SyncError `E_POISON_ROW` with the first of them unless rows are to be kept aside; the failure if no row explains it
+   */
+  async sieve(
+    lane: Lane,
+    items: readonly Item[],
+    before: readonly Refused[],
+    failure: SyncError,
+    options: Abortable,
+  ): Promise<{ readonly items: readonly Item[]; readonly aside: Aside }> {
+    const refused = await this.#find(lane, items, failure, options)
+    const bad = new Set(refused.map(({ item }) => item))
+    const good = items.filter((item) => !bad.has(item))
+    return { items: good, aside: this.keep([...before, ...refused], this.release(good)) }
+  }
+
+  /** Entries for rows that cannot be written. @throws SyncError `E_POISON_ROW` unless rows are to be kept aside */
+  keep(refused: readonly Refused[], released?: Aside): Aside {
+    const kept = refused.map(({ item, error, encoded }) => {
+      const record = recordText(item.bytes)
+      const { table, kind } = item
+      if (!this.#enabled || this.#rows.size >= rowsMax) throw poison(record, table, error)
+      const reason = reasonOf(error)
+      const op = kind === 'delete' || kind === 'mark' ? 'delete' : 'upsert'
+      const storable = encoded && op === 'upsert' && item.bytes.length <= storedBytesMax
+      const row = storable ? item.bytes.slice() : undefined
+      const names = { id: this.#id(record), pipeline: this.#pipeline, table, record, key: keyBytes(item.bytes) }
+      return { ...names, op, code: error.code, reason, row }
+    })
+    return { kept, released: released?.released ?? [] }
+  }
+
+  /** One refused row after the other: the last of the shortest beginning that is refused. */
+  async #find(lane: Lane, items: readonly Item[], failure: SyncError, options: Abortable): Promise<readonly Refused[]> {
+    const refused: Refused[] = []
+    let rest = items
+    let known = 0
+    for (;;) {
+      const whole = await this.#rehearse(lane, rest, options)
+      if (whole === undefined) break
+      if ((await this.#rehearse(lane, [], options)) !== undefined) throw failure
+      let [good, bad, error] = [known, rest.length, whole]
+      // First near the one found last: they are often neighbours.
+      for (let step = 1; good + step < bad; step *= 2) {
+        const refusal = await this.#rehearse(lane, rest.slice(0, good + step), options)
+        if (refusal === undefined) good += step
+        else [bad, error] = [good + step, refusal]
+      }
+      while (bad - good > 1) {
+        const middle = Math.floor((good + bad) / 2)
+        const refusal = await this.#rehearse(lane, rest.slice(0, middle), options)
+        if (refusal === undefined) good = middle
+        else [bad, error] = [middle, refusal]
+      }
+      const item = rest[bad - 1]
+      if (item === undefined) throw failure
+      refused.push({ item, error, encoded: true })
+      if (!this.#enabled) break
+      rest = rest.filter((each) => each !== item)
+      known = good
+    }
+    if (refused.length === 0) throw failure
+    return refused
+  }
+
+  /** Undefined: the target would take them. @throws SyncError if that cannot be told */
+  async #rehearse(lane: Lane, items: readonly Item[], options: Abortable): Promise<SyncError | undefined> {
+    let refusal: unknown
+    try {
+      refusal = await lane.rehearse(stepsOf(items), options)
+    } catch (error) {
+      refusal = error
+    }
+    if (refusal === undefined || this.isAboutRows(refusal)) return refusal
+    throw refusal
+  }
+
+  #id(record: string): RecordId {
+    return new RecordId(quarantineTable, [this.#pipeline, record])
+  }
+}
+
+/** The steps of a transaction with these rows: first what is to be deleted. */
+export function stepsOf(items: readonly Item[]): readonly Step[] {
+  const kinds = [...new Set(items.map(({ kind }) => kind))].sort()
+  return kinds.map((kind) => ({
+    kind,
+    bytes: joinItems(items.filter((item) => item.kind === kind).map(({ bytes }) => bytes)),
+  }))
+}
+
+/** The rows of an encoded array. */
+export function itemsOf(bytes: Uint8Array, rowCount: number, kind: WriteKind, table: string): readonly Item[] {
+  return splitItems(bytes.slice(pieceHeadSize), rowCount).map((item) => ({ kind, bytes: item, table }))
+}
+
+function recordOf(id: RecordId): string {
+  const [, record] = Array.isArray(id.id) ? id.id : []
+  return String(record)
+}
+
+function poison(record: string, table: string, error: SyncError): SyncError {
+  return new SyncError('E_POISON_ROW', `SurrealDB refuses ${record} of ${table}: ${reasonOf(error)}`, {
+    table,
+    hint: 'Change the row, or what the target defines, or go on without the row with `quarantine`.',
+    cause: error,
+  })
+}
+
+/** In our own words, and with the field's name: what the server says quotes values. */
+function reasonOf(error: SyncError): string {
+  const field = refusedField(error.cause)
+  const sentence = error.message.charAt(0).toLowerCase() + error.message.slice(1)
+  return field === undefined ? sentence : `${sentence} (field ${field})`
+}
