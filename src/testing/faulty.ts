@@ -161,6 +161,9 @@ async function* faultyDeltas(deltas: AsyncIterable<Delta>, around: Around): Asyn
       get committedAtMs() {
         return delta.committedAtMs
       },
+      get tables() {
+        return delta.tables
+      },
     }
   }
 }

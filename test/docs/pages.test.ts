@@ -8,7 +8,9 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { readPage, readPages, repository } from './markdown.js'
 
 const pages = readPages()
-const work = mkdtempSync(join(repository, 'test/.docs-'))
+// Where programs find the library, and where no other test looks.
+mkdirSync(join(repository, 'reports'), { recursive: true })
+const work = mkdtempSync(join(repository, 'reports/docs-'))
 afterAll(() => rmSync(work, { recursive: true, force: true }))
 
 /** What a block without imports, a part of a program, may name. */
