@@ -1,5 +1,5 @@
 /** What a dry run prints. */
-import type { Plan, Table } from '../index.js'
+import type { Plan, Table, TableShape } from '../index.js'
 import { isEmbedded } from './connections.js'
 import { formatExactly, plural } from './figures.js'
 import { padEnd, printable, widthOf } from './printable.js'
@@ -47,8 +47,10 @@ function planAsJson(
     resumes,
     from,
     to: incrementalTo,
-    tables: tables.map(({ label, key, columns, rowCountEstimate }) => ({
+    tables: tables.map(({ label, key, columns, rowCountEstimate, shape }) => ({
       table: label,
+      as: shape?.as,
+      filtered: shape?.where === undefined ? undefined : true,
       key: key.map(({ name }) => name),
       columns: columns.length,
       rows_expected: rowCountEstimate,
@@ -68,8 +70,22 @@ function incrementalStep(from: string | undefined, { incrementalTo, timeoutMs }:
   return `apply the changes made ${start}${end}${timeoutMs === undefined ? '' : ', until the timeout'}`
 }
 
-function describeTable({ key, columns, rowCountEstimate }: Table): string {
+function describeTable({ key, columns, rowCountEstimate, shape }: Table): string {
   const rows = rowCountEstimate === undefined ? '' : `, about ${formatExactly(rowCountEstimate)} rows`
   const names = key.map(({ name }) => name).join(', ')
-  return `${plural(columns.length, 'column')}${rows}, ${names === '' ? 'no key' : `key ${names}`}`
+  const parts = [`${plural(columns.length, 'column')}${rows}`, names === '' ? 'no key' : `key ${names}`]
+  return [...parts, ...shapeParts(shape)].join(', ')
+}
+
+/** In a few words: filters and masks may tell what nobody needs to read in a log. */
+function shapeParts(shape: TableShape | undefined): readonly string[] {
+  if (shape === undefined) return []
+  const { as, where, mask = {}, deletes = 'hard' } = shape
+  const masks = Object.keys(mask).length
+  return [
+    ...(as === undefined ? [] : [`as ${as}`]),
+    ...(where === undefined ? [] : ['filtered']),
+    ...(masks === 0 ? [] : [plural(masks, 'mask')]),
+    ...(deletes === 'hard' ? [] : [typeof deletes === 'string' ? `deletes ${deletes}` : 'deletes soft']),
+  ]
 }

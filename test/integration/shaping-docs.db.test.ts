@@ -141,6 +141,23 @@ describe('docs/configuration.md', () => {
   })
 })
 
+describe('a dry run', () => {
+  it('says in few words how tables are shaped, and reads the file that is there', async () => {
+    const text = `tables: { users: { as: people, where: "city <> 'hidden words'", mask: { email: hash, phone: null }, deletes: soft } }`
+    await writeFile(join(shell.directory, 'surreal-sync.config.yml'), text)
+    const flags = '--dry-run --to-namespace docs --to-database dry'
+    const variables = { ...environment, SOURCE_URI: database.url, SURREAL_ENDPOINT: surreal.ws }
+    const { code, stdout, stderr } = await shell.run(`surreal-sync full postgresql ${flags}`, variables)
+    expect(code, stderr).toBe(0)
+    expect(stdout).toMatch(/public\.users {2}7 columns.*, key id, as people, filtered, 2 masks, deletes soft$/m)
+    expect(stdout + stderr).not.toMatch(/hidden words|secret of the examples/)
+    const json = await shell.run(`surreal-sync full postgresql ${flags} --log-format json --no-config`, variables)
+    expect(JSON.parse(json.stdout)).toMatchObject({ tables: [{ table: 'public.users', columns: 7 }] })
+    expect(json.stdout).not.toContain('people')
+    await rm(join(shell.directory, 'surreal-sync.config.yml'))
+  })
+})
+
 describe('README.md', () => {
   it('has a config that runs', async () => {
     const [yaml] = blocksOf(await read('README.md')).filter(({ language }) => language === 'yaml')
