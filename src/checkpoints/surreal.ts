@@ -1,10 +1,14 @@
 /** Checkpoints in a table of SurrealDB. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Surreal } from 'surrealdb'
 import type { Checkpoint, CheckpointStore } from '../core/checkpoint.js'
 import { SyncError } from '../core/errors.js'
 import { decodeCheckpoint, encodeCheckpoint } from './checkpoint-text.js'
 import { InTurn } from './in-turn.js'
 import { isMissing, surrealError } from './surreal-errors.js'
+
+const conflictAttemptsMax = 10
+const conflictDelayMs = 15
 
 export type SurrealCheckpointStoreOptions =
   | {
@@ -79,9 +83,15 @@ export class SurrealCheckpointStore implements CheckpointStore {
 
   async save(syncId: string, checkpoint: Checkpoint): Promise<void> {
     const text = encodeCheckpoint(checkpoint, syncId)
-    const { result, failure } = await this.#ask(upsert, { syncId, text, define: true })
-    if (failure !== undefined) throw surrealError(failure)
-    if (!Array.isArray(result) || result[0] !== text) throw notApplied()
+    for (let attempt = 1; ; attempt += 1) {
+      const { result, failure } = await this.#ask(upsert, { syncId, text, define: true })
+      const error = failure === undefined ? undefined : surrealError(failure)
+      if (error === undefined && (!Array.isArray(result) || result[0] !== text)) throw notApplied()
+      if (error === undefined) return
+      // Another store saves under the same id at the same time.
+      if (error.code !== 'E_BUSY' || attempt === conflictAttemptsMax) throw error
+      await sleep(conflictDelayMs * attempt * (0.5 + Math.random()))
+    }
   }
 
   async close(): Promise<void> {

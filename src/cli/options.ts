@@ -20,6 +20,8 @@ export function addConnectionOptions(command: Command): Command {
   addTarget(command)
   return command
     .optionsGroup('General:')
+    .option('--config <file>', configHelp)
+    .option('--no-config', 'read no such file')
     .option('--id <id>', 'name of the pipeline (default: made of the three databases)')
     .helpOption('-h, --help', 'print this help')
     .addHelpText('after', valueHelp)

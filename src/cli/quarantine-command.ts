@@ -7,7 +7,8 @@ import type { CommandLineIo } from './io.js'
 import { Log } from './log.js'
 import { addConnectionOptions } from './options.js'
 import { printable } from './printable.js'
-import { type Flags, settle } from './settings.js'
+import type { Flags } from './settings.js'
+import { settled } from './settled.js'
 import { interruptible } from './verification-command.js'
 
 type QuarantineFlags = Flags & { readonly json?: boolean }
@@ -35,7 +36,7 @@ export function addQuarantine(program: Command, io: CommandLineIo): void {
 }
 
 async function list(flags: QuarantineFlags, io: CommandLineIo): Promise<void> {
-  const { sink, id } = settle('sync', flags, io.env)
+  const { sink, id } = await settled(flags, io)
   await interruptible(io, async (signal) => {
     const rows = await listQuarantine({ sink: new SurrealSink(sink), id, signal })
     print(io, flags, rows, { event: 'result', rows: rows.length }, plural(rows.length, 'row'))
@@ -44,7 +45,7 @@ async function list(flags: QuarantineFlags, io: CommandLineIo): Promise<void> {
 
 /** @throws ExitStatus 3 if rows are left */
 async function retry(flags: QuarantineFlags, io: CommandLineIo): Promise<void> {
-  const { source, sink, id } = settle('sync', flags, io.env)
+  const { source, sink, id } = await settled(flags, io)
   const log = new Log({ format: 'text', level: 'warn', write: (line) => io.stderr.write(`${line}\n`) })
   await interruptible(io, async (signal) => {
     const { tried, left } = await retryQuarantine({

@@ -2,6 +2,7 @@
 import type { Deletes, Shaping, Transform } from '../core/shaping.js'
 import type { ExistingRecords } from '../sinks/surreal/ownership.js'
 import type { ValueSettings } from '../sinks/surreal/value-choices.js'
+import type { SnapshotMode } from '../sources/postgres/snapshot.js'
 import type { KeylessTables } from '../sources/postgres/table-selection.js'
 
 /**
@@ -24,6 +25,7 @@ export interface SyncConfig {
   readonly schemas?: readonly string[]
   readonly auditSchema?: string
   readonly keyless?: KeylessTables
+  readonly snapshot?: SnapshotMode
   /** The secret of masks that are hashes. No flag; the variable is MASK_SECRET. */
   readonly maskSecret?: string
   readonly surrealEndpoint?: string
@@ -32,6 +34,7 @@ export interface SyncConfig {
   readonly toNamespace?: string
   readonly toDatabase?: string
   readonly existing?: ExistingRecords
+  readonly quarantine?: boolean
   readonly batchSize?: number
   /** Forms of values, as `--value` chooses them: `{ interval: 'string', types: {…}, columns: {…} }`. */
   readonly values?: ValueSettings

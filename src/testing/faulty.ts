@@ -150,8 +150,6 @@ async function* faultyDeltas(deltas: AsyncIterable<Delta>, around: Around): Asyn
   for await (const delta of faultyPulls('changes', deltas, around)) {
     yield {
       batches: faultyPulls('batches', delta.batches, around),
-      tables: delta.tables,
-      alterations: delta.alterations,
       get position() {
         return delta.position
       },
@@ -163,6 +161,9 @@ async function* faultyDeltas(deltas: AsyncIterable<Delta>, around: Around): Asyn
       },
       get tables() {
         return delta.tables
+      },
+      get alterations() {
+        return delta.alterations
       },
     }
   }

@@ -1,4 +1,5 @@
 /** Writes to several sinks at once. */
+import type { Alteration } from '../../core/alteration.js'
 import type { Batch, Key, ReplaceBatch } from '../../core/batch.js'
 import type { Checkpoint, CheckpointStore } from '../../core/checkpoint.js'
 import type { Delta } from '../../core/delta.js'
@@ -32,6 +33,8 @@ export class FanOutSink implements Sink {
   readonly limits: Partial<BatchLimits>
   /** The smallest that any of them asks for. */
   readonly inFlight: number | undefined
+  /** Whether all of them do. */
+  readonly obeysDeletes: boolean
   /** There if the first sink has it. */
   declare readonly commit?: NonNullable<Sink['commit']>
   /** There if the first sink is its own checkpoint store. */
@@ -53,6 +56,7 @@ export class FanOutSink implements Sink {
     this.address = sinks.map(({ address, name }) => address ?? name).join(', ')
     this.limits = smallestLimits(sinks)
     this.inFlight = smallest(sinks.map(({ inFlight }) => inFlight))
+    this.obeysDeletes = sinks.every(({ obeysDeletes }) => obeysDeletes === true)
     const { commit } = first
     if (commit !== undefined) {
       this.commit = (delta, checkpoint, options) =>
@@ -78,6 +82,23 @@ export class FanOutSink implements Sink {
 
   async write(batch: Batch, options: Abortable): Promise<void> {
     await write(this.#sinks, batch, options)
+  }
+
+  /** What any of them makes of a row. */
+  shape(table: Table): string {
+    return JSON.stringify(this.#sinks.map((sink) => sink.shape?.(table) ?? ''))
+  }
+
+  alterable(alteration: Alteration): boolean {
+    return this.#sinks.every((sink) => sink.alter !== undefined && (sink.alterable?.(alteration) ?? true))
+  }
+
+  async alter(alteration: Alteration, options: Abortable): Promise<void> {
+    await all(this.#sinks, (sink) => sink.alter?.(alteration, options))
+  }
+
+  async confirm(options: Abortable): Promise<void> {
+    await all(this.#sinks, (sink) => sink.confirm?.(options))
   }
 
   async close(): Promise<void> {
