@@ -1,9 +1,10 @@
 /** Rows that the target refuses: named by default, kept aside on request, in both phases. */
 import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { PostgresTriggerSource, SurrealSink, SyncEngine, verify } from '../../src/index.js'
 import { surrealSyncHere, temporaryDirectory } from '../e2e/command.js'
 import { connectionFlags } from '../e2e/flags.js'
-import { openTarget } from '../e2e/target.js'
+import { namespace, openTarget, database as targetDatabase } from '../e2e/target.js'
 import { createDatabase, type TestDatabase } from '../support/database.js'
 import { SurrealReplica } from '../support/surreal-replica.js'
 import { startSurreal } from '../support/surreal-server.js'
@@ -150,6 +151,36 @@ it('finds many of them among many rows of several tables', async () => {
   expect(found.filter(({ op }) => op === 'delete')).toMatchObject([{ record: 'users:2', table: 'public.users' }])
   expect(await countOf(replica)).toBe(8)
 })
+
+it.each(['before', 'after'] as const)(
+  'I10: a cut %s the transaction that keeps a row aside leaves all of it or nothing',
+  async (when) => {
+    await using server = await startSurreal()
+    const sides = () => ({
+      source: new PostgresTriggerSource({ url: database.url }),
+      sink: new SurrealSink({
+        ...{ url: server.ws, namespace, database: targetDatabase, username: 'root', password: 'root' },
+        quarantine: true,
+      }),
+    })
+    await new SyncEngine(sides()).run()
+    await using target = await openTarget(server.ws)
+    await target.db.query(`define field name on users assert $value != 'secret 7'`)
+    await client.query(insertSql(false))
+    const { triggered } = await server.fault({ when, action: 'cut', matching: 'FOR $entry IN $kept' })
+    await new SyncEngine(sides()).run()
+    await triggered
+    const [count, kept, state] = await target.db.query<[number, number, { readonly consistent: boolean }]>(
+      `return count(select id from users); return count(select id from surreal_sync_quarantine);
+     select consistent from only surreal_sync_state:['default', 0]`,
+    )
+    expect([count, kept, state.consistent]).toEqual([299, 1, false])
+    await client.query(`update users set name = 'fine' where id = 7`)
+    await new SyncEngine(sides()).run()
+    const { source, sink } = sides()
+    expect(await verify({ source, target: sink, atRest: true })).toMatchObject({ equal: true, rows: 300 })
+  },
+)
 
 it('list and retry on the command line', async () => {
   await using server = await startSurreal()

@@ -91,9 +91,12 @@ export class BatchWriter {
       quarantine.settled(aside)
     } catch (error) {
       if (!quarantine.isAboutRows(error)) throw error
-      const sieved = await quarantine.sieve(lane, items(), refused, error, options)
+      // Some of the rows may be there: an insert would fail for these first.
+      const certain = kind === 'insert' ? 'upsert' : kind
+      const all = items().map((item) => ({ ...item, kind: certain }))
+      const sieved = await quarantine.sieve(lane, all, refused, error, options)
       const bytes = joinItems(sieved.items.map((item) => item.bytes))
-      if (!(await lane.write({ ...write, bytes, aside: sieved.aside }, options))) return false
+      await lane.write({ kind: certain, table, bytes, aside: sieved.aside }, options)
       quarantine.settled(sieved.aside)
     }
     refused.length = 0

@@ -65,8 +65,8 @@ export interface SurrealSinkSettings extends ValueOptions {
   /**
    * Rows that the target refuses, or that cannot be written, are put into the table `surreal_sync_quarantine`, with a warning, and
    * the others go on. An entry goes when a later version of its row is applied. The record keeps its last good version
-   * meanwhile, and the target is not called consistent. After 10,000 of them, and otherwise at once, the run stops with `E_POISON_ROW`, `E_VALUE` or
-   * `E_ROW_TOO_LARGE`. @defaultValue false
+   * meanwhile, and the target is not called consistent. After 10,000 of them, and otherwise at once, the run stops with
+   * `E_POISON_ROW`, `E_VALUE` or `E_ROW_TOO_LARGE`. @defaultValue false
    */
   readonly quarantine?: boolean
   /** The target's name for a table. @defaultValue the table's own name */
