@@ -1,5 +1,6 @@
 /** Compares tables of a source with those of a target. What it finds has the content of rows: see `verify` for what may be shown. */
 import type { Column, Table } from '../core/schema.js'
+import type { TableShape } from '../core/shaping.js'
 import { Judgement, type JudgementOptions, type Verdict } from './judgement.js'
 import type { Holding, SourceAccess, TargetAccess } from './sides.js'
 import { type FormsOf, SourceReader, type SourceTable } from './source-reader.js'
@@ -78,7 +79,12 @@ export class Comparison {
       const name = target.tableName(made)
       names.add(name)
       const forms: FormsOf = (column) => target.forms(made, describedColumn(column))
-      const pair = { source: table, target: present.has(name) ? name : undefined, forms }
+      const pair = {
+        source: table,
+        reshaped: made.shape && reshaping(made.shape),
+        target: present.has(name) ? name : undefined,
+        forms,
+      }
       tables.push(await this.#compare(table.label, name, pair))
     }
     const others = [...present].filter((name) => !names.has(name) && !isState(name))
@@ -100,7 +106,7 @@ export class Comparison {
   async #compare(label: string, target: string, pair: TablePair): Promise<TableTotals> {
     this.#pairs.set(label, pair)
     const counts = { missing: 0, extra: 0, different: 0, moving: 0 }
-    const skipped = pair.source === undefined ? undefined : obstacle(pair.source)
+    const skipped = pair.source === undefined ? undefined : (pair.reshaped ?? obstacle(pair.source))
     if (skipped !== undefined) return { table: label, target, rows: 0, records: 0, ...counts, skipped }
     const { onReading, onVerdict, signal } = this.#options
     const shared = this.#holdings.get(target) === 'shared'
@@ -123,6 +129,13 @@ function obstacle({ key, columns }: SourceTable): string | undefined {
     if (type.kind === 'unreadable') return `its column ${name} has the type ${sourceType}, ${type.why}`
   }
   return undefined
+}
+
+/** What a shape makes of values, only whoever made it can say; and records that stay are records without a row. */
+function reshaping({ mask = {}, compute = {}, transform, deletes = 'hard' }: TableShape): string | undefined {
+  if (Object.keys(mask).length > 0) return 'it has masks'
+  if (Object.keys(compute).length > 0 || transform !== undefined) return 'its rows are reshaped by functions'
+  return deletes === 'hard' ? undefined : 'records of rows that are gone stay'
 }
 
 /** For whoever names target tables by more than the source's name. */

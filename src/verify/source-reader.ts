@@ -12,6 +12,8 @@ import type { ValueForms } from './value-forms.js'
 
 export interface SourceColumn {
   readonly name: string
+  /** What the target calls it. */
+  readonly field: string
   readonly type: PostgresType
   /** The type as PostgreSQL prints it: `numeric(12,2)`. */
   readonly sourceType: string
@@ -28,6 +30,8 @@ export interface SourceTable {
   /** Empty: no key, so its rows cannot be told apart. */
   readonly key: readonly SourceColumn[]
   readonly partitioned: boolean
+  /** A condition: other rows are not replicated. */
+  readonly where: string | undefined
 }
 
 /** What SurrealDB should hold for a row. */
@@ -101,7 +105,9 @@ interface TableRow {
   readonly schema: string
   readonly name: string
   readonly partitioned: boolean
-  readonly columns: readonly (Omit<SourceColumn, 'type'> & { readonly type: string; readonly number: number })[] | null
+  readonly columns:
+    | readonly (Omit<SourceColumn, 'type' | 'field'> & { readonly type: string; readonly number: number })[]
+    | null
   readonly key: string | null
 }
 
@@ -122,17 +128,17 @@ export class SourceReader {
     await this.#run('commit')
   }
 
-  /** All permanent tables outside the system's schemas, with the keys that these know better. */
+  /** All permanent tables outside the system's schemas, with the keys, columns and names that these know better. */
   async tables(replicated: readonly Table[] = []): Promise<readonly SourceTable[]> {
     const typeOf = await readTypes(this.#run)
-    const keys = new Map(replicated.map(({ label, key }) => [label, key]))
-    return (await this.#run(tablesSql)).map(([cell]) => sourceTable(JSON.parse(cell ?? ''), typeOf, keys))
+    const tables = new Map(replicated.map((table) => [table.label, table]))
+    return (await this.#run(tablesSql)).map(([cell]) => sourceTable(JSON.parse(cell ?? ''), typeOf, tables))
   }
 
   /** Every row of the table, a page at a time. */
   async *records(table: SourceTable, forms: FormsOf): AsyncGenerator<readonly ExpectedRecord[]> {
     const recordOf = mapping(table, forms)
-    await this.#run(`declare rows no scroll cursor for select ${cells(table)} from ${from(table)} t`)
+    await this.#run(`declare rows no scroll cursor for select ${cells(table)} from ${from(table)} t${filter(table)}`)
     for (let count = rowsPerFetchMax / 10; ; ) {
       const rows = await this.#run(`fetch ${count} from rows`)
       if (rows.length === 0) break
@@ -164,7 +170,7 @@ export class SourceReader {
 
   async #lookUp(table: SourceTable, forms: FormsOf, { join, values }: Lookup) {
     const recordOf = mapping(table, forms)
-    const rows = await this.#run(`select ${cells(table)} from ${from(table)} t ${join}`, values)
+    const rows = await this.#run(`select ${cells(table)} from ${from(table)} t ${join}${filter(table)}`, values)
     return new Map(rows.map(recordOf).map((record) => [printValue(record.key), record]))
   }
 
@@ -193,16 +199,30 @@ function isValueError(error: unknown): boolean {
 function sourceTable(
   { schema, name, partitioned, columns, key }: TableRow,
   typeOf: (oid: string) => PostgresType,
-  keys: ReadonlyMap<string, readonly Column[]>,
+  tables: ReadonlyMap<string, Table>,
 ): SourceTable {
   const label = `${schema}.${name}`
-  const numbered = new Map((columns ?? []).map((column) => [column.number, { ...column, type: typeOf(column.type) }]))
-  const all = [...numbered.values()]
-  const known = keys.get(label)?.map((column) => all.find((each) => each.name === column.name))
-  const own = (key ?? '').split(' ').map((number) => numbered.get(Number(number)))
+  const replicated = tables.get(label)
+  const shown = new Map(replicated?.columns.map((column) => [sourceName(column), column.name]))
+  const all = (columns ?? []).flatMap((column) => {
+    const field = replicated === undefined ? column.name : shown.get(column.name)
+    return field === undefined ? [] : [{ ...column, field, type: typeOf(column.type) }]
+  })
+  const known = replicated?.key.map((column) => all.find((each) => each.name === sourceName(column)))
+  const own = (key ?? '').split(' ').map((number) => all.find((column) => column.number === Number(number)))
   const chosen = known ?? own
   const found = chosen.filter((column) => column !== undefined)
-  return { label, schema, name, partitioned, columns: all, key: found.length === chosen.length ? found : [] }
+  const identified = found.length === chosen.length ? found : []
+  return { label, schema, name, partitioned, columns: all, key: identified, where: replicated?.shape?.where }
+}
+
+function sourceName({ name, sourceName: own = name }: Column): string {
+  return own
+}
+
+/** On lines of its own, as it stands in the statements that replicate. */
+function filter({ where }: SourceTable): string {
+  return where === undefined ? '' : ` where (\n${where}\n)`
 }
 
 /** A table with old-style children has rows of its own; theirs are theirs. */
@@ -264,9 +284,9 @@ function isBare({ type }: SourceColumn, forms: ValueForms): boolean {
 
 /** The field for each column: its name, but a record's `id` is its key. Undefined: no field, for a single key column `id`. */
 function fieldNames({ columns, key }: SourceTable): readonly (string | undefined)[] {
-  const taken = new Set(columns.map(({ name }) => name))
+  const taken = new Set(columns.map(({ field }) => field))
   let free = 'id_'
   while (taken.has(free)) free += '_'
-  const isKey = key.length === 1 && key[0]?.name === 'id'
-  return columns.map(({ name }) => (name !== 'id' ? name : isKey ? undefined : free))
+  const isKey = key.length === 1 && key[0]?.field === 'id'
+  return columns.map(({ field }) => (field !== 'id' ? field : isKey ? undefined : free))
 }

@@ -12,6 +12,8 @@ export interface TablePair {
   /** Undefined: there is no such table in the target. */
   readonly target: string | undefined
   readonly forms: FormsOf
+  /** Why its rows cannot be told to be the same. */
+  readonly reshaped?: string | undefined
 }
 
 export interface Sides {
