@@ -77,6 +77,7 @@ export function shapeOf(table: Table, { source, sink, transforms }: EngineSettin
     source.shape?.(table) ?? '',
     sink.shape?.(table) ?? '',
     transforms.map(String),
+    JSON.stringify(table.shape, (_, value: unknown) => (typeof value === 'function' ? String(value) : value)) ?? '',
   ]
   return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, hashLength)
 }

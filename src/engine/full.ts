@@ -6,6 +6,7 @@ import type { Table } from '../core/schema.js'
 import type { Chunk, Snapshot } from '../core/source.js'
 import { CopiedChunks, type CutTable, shapeOf } from './copied-chunks.js'
 import { CopyProgress } from './copy-progress.js'
+import type { EngineSettings } from './options.js'
 import { drain } from './pipeline.js'
 import type { Retries } from './retry.js'
 import { type Run, sizeOf } from './run.js'
@@ -201,14 +202,15 @@ class Copy {
         stop.abort()
       }
     }
-    await Promise.all(Array.from({ length: settings.concurrency }, read))
+    await Promise.all(Array.from({ length: readersOf(settings) }, read))
     if (failure !== undefined) throw failure.error
   }
 
   #rows(batches: AsyncIterable<Batch>, signal: AbortSignal): Promise<void> {
-    const { inFlight, concurrency, transformConcurrency } = this.#run.settings
+    const { settings } = this.#run
+    const { inFlight, transformConcurrency } = settings
     return drain(batches, {
-      inFlight: Math.max(1, Math.floor(inFlight / concurrency)),
+      inFlight: Math.max(1, Math.floor(inFlight / readersOf(settings))),
       transform: (batch) => this.#run.transform(batch),
       transformsMax: transformConcurrency,
       write: (batch) => this.#run.write(batch),
@@ -246,6 +248,11 @@ interface TableCopy extends CutTable {
 /** What a full sync repairs by beginning again. */
 function isOutdated({ code }: SyncError): boolean {
   return code === 'E_AUDIT_HOLE' || code === 'E_SOURCE_REWOUND' || code === 'E_SOURCE_IDENTITY'
+}
+
+/** Each has a write open now and then, of which there may be only so many. */
+function readersOf({ concurrency, inFlight }: EngineSettings): number {
+  return Math.min(concurrency, inFlight)
 }
 
 /** So that no large table is left over when all others are done. */

@@ -1,5 +1,5 @@
 /** The ids of a target table, page by page in key order, each also as the exact bytes that name the record. */
-import { CborCodec, RecordId } from 'surrealdb'
+import { CborCodec, RecordId, Table } from 'surrealdb'
 import { SyncError } from '../../core/errors.js'
 import type { Abortable } from '../../core/source.js'
 import { writeValue } from '../../core/write-value.js'
@@ -9,14 +9,17 @@ import { cborBinding } from './encoding.js'
 import { isReadableKey, readKey } from './key-reader.js'
 import type { Lane } from './lane.js'
 import { askValue } from './query.js'
-import { encodedPage, plainPage } from './statements.js'
+import { idQueries } from './statements.js'
 import type { TablePlan } from './table-plan.js'
 
 /** How many ids the source is asked about at once, at most. */
 const idsMax = 1_000
+/** How many ids are read at once, about. */
+const segmentMax = 20_000
 const codec = new CborCodec({})
 const recordIdTag = 8
 const rangeTag = 49
+const inclusiveTag = 50
 const exclusiveTag = 51
 const recordIdHeadSize = 2
 
@@ -27,42 +30,71 @@ export interface StoredId {
   readonly bytes: Uint8Array
 }
 
-/** All ids that are there when they are passed. Records may be deleted meanwhile. */
-export async function* idPages(lane: Lane, plan: TablePlan, options: Abortable): AsyncGenerator<readonly StoredId[]> {
-  let last: StoredId | undefined
+/** What became of the ids that were passed. */
+export interface Passed {
+  /** How many records of theirs were deleted. */
+  removed: number
+}
+
+/**
+ * All ids that are there when they are passed. Records may be deleted meanwhile; whoever does so counts them.
+ *
+ * They are read by ranges with two ends: of one that is open SurrealDB 3.0 reads everything, whatever the limit. It counts
+ * quickly, so each end is found by its number.
+ */
+export async function* idPages(
+  lane: Lane,
+  plan: TablePlan,
+  options: Abortable,
+  passed: Passed = { removed: 0 },
+): AsyncGenerator<readonly StoredId[]> {
+  let after: StoredId | undefined
+  let count = 0
   for (;;) {
     options.signal?.throwIfAborted()
-    const page = await readPage(lane, plan, last, options)
-    const first = page[0]
-    if (first === undefined) return
-    if (last !== undefined && Buffer.compare(first.bytes, last.bytes) === 0)
-      throw unreadable('the same page of ids twice')
-    yield page
-    if (page.length < idsMax) return
-    last = page.at(-1)
+    const start = count - passed.removed + segmentMax - 1
+    const [end] = await readIds(
+      lane,
+      plan,
+      { kind: 'end', bindings: { table: new Table(plan.target), start } },
+      options,
+    )
+    const range = cborBinding(lane.encoding, 'range', rangeBytes(plan.target, after, end))
+    const ids = await readIds(lane, plan, { kind: 'range', bindings: range }, options)
+    if (after !== undefined && ids[0] !== undefined && Buffer.compare(ids[0].bytes, after.bytes) === 0)
+      throw unreadable('the same ids twice')
+    for (let first = 0; first < ids.length; first += idsMax) yield ids.slice(first, first + idsMax)
+    if (end === undefined) return
+    count += ids.length
+    after = end
   }
 }
 
-async function readPage(
+interface IdQuery {
+  readonly kind: 'end' | 'range'
+  readonly bindings: Record<string, unknown>
+}
+
+async function readIds(
   lane: Lane,
   plan: TablePlan,
-  after: StoredId | undefined,
+  { kind, bindings }: IdQuery,
   options: Abortable,
 ): Promise<readonly StoredId[]> {
   const { label } = plan.table
-  const bindings = { ...cborBinding(lane.encoding, 'range', rangeBytes(plan.target, after)), limit: idsMax }
+  const { encoded, plain } = idQueries[kind]
   if (lane.encoding === 'function') {
-    const answer = await askValue(lane.connection, encodedPage, bindings, options, label)
+    const answer = await askValue(lane.connection, encoded, bindings, options, label)
     if (answer instanceof ArrayBuffer) return splitIds(new Uint8Array(answer))
     if (answer instanceof Uint8Array) return splitIds(answer)
     throw unreadable('no bytes for a page of ids')
   }
-  const ids = splitIds(codec.encode(await askValue(lane.connection, plainPage, bindings, options, label)))
+  const ids = splitIds(codec.encode(await askValue(lane.connection, plain, bindings, options, label)))
   return ids.map((id) => ({ key: id.key, bytes: keyBytes(plan, id.key) ?? id.bytes }))
 }
 
-/** The record ids behind the one given. */
-function rangeBytes(target: string, after: StoredId | undefined): Uint8Array {
+/** The record ids behind the one given, up to and with the other. */
+function rangeBytes(target: string, after: StoredId | undefined, end: StoredId | undefined): Uint8Array {
   const range = new CborBuffer(256)
   range.putTag(recordIdTag)
   range.putHead(cbor.array, 2)
@@ -74,7 +106,11 @@ function rangeBytes(target: string, after: StoredId | undefined): Uint8Array {
     range.putTag(exclusiveTag)
     range.putRaw(after.bytes.subarray(skip(after.bytes, recordIdHeadSize)))
   }
-  range.putByte(cbor.null)
+  if (end === undefined) range.putByte(cbor.null)
+  else {
+    range.putTag(inclusiveTag)
+    range.putRaw(end.bytes.subarray(skip(end.bytes, recordIdHeadSize)))
+  }
   return range.slice(0, range.position)
 }
 

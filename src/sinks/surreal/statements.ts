@@ -164,9 +164,18 @@ export const readQuarantine = 'SELECT table, record, key, code, reason FROM $ran
 export const firstId = 'SELECT VALUE id FROM $table LIMIT 1;'
 
 /** Ids in key order. As bytes they stay exactly what they are: the SDK cannot tell `3` from `3f`. */
-export const encodedPage = `LET $ids = encoding::cbor::decode($range);
-RETURN encoding::cbor::encode((SELECT VALUE id FROM $ids LIMIT $limit));`
-export const plainPage = 'SELECT VALUE id FROM $range LIMIT $limit;'
+export const idQueries = {
+  /** The one of that number, from 0. */
+  end: {
+    encoded: 'RETURN encoding::cbor::encode((SELECT VALUE id FROM $table START $start LIMIT 1));',
+    plain: 'SELECT VALUE id FROM $table START $start LIMIT 1;',
+  },
+  range: {
+    encoded: `LET $ids = encoding::cbor::decode($range);
+RETURN encoding::cbor::encode((SELECT VALUE id FROM $ids));`,
+    plain: 'SELECT VALUE id FROM $range;',
+  },
+} as const
 
 /** Fails if the function is missing (SurrealDB 2) or denied. */
 export const probeFunction = 'RETURN encoding::cbor::decode($bytes);'

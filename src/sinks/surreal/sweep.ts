@@ -2,7 +2,7 @@
 import type { Key, ReplaceBatch } from '../../core/batch.js'
 import type { Abortable } from '../../core/source.js'
 import { cbor } from './cbor-buffer.js'
-import { idPages, type StoredId } from './id-page.js'
+import { idPages, type Passed, type StoredId } from './id-page.js'
 import { readKey } from './key-reader.js'
 import type { Lane } from './lane.js'
 import type { TablePlan } from './table-plan.js'
@@ -11,7 +11,10 @@ const keptBytesMax = 4 * 1024 * 1024
 
 /** Deletes every record of the table. */
 export async function removeAll(lane: Lane, plan: TablePlan, options: Abortable): Promise<void> {
-  for await (const page of idPages(lane, plan, options)) await removeRecords(lane, plan, page, options)
+  const passed: Passed = { removed: 0 }
+  for await (const page of idPages(lane, plan, options, passed)) {
+    passed.removed += await removeRecords(lane, plan, page, options)
+  }
 }
 
 /** Deletes the records that the source does not have, and those whose id cannot be a key of the table. */
@@ -21,7 +24,8 @@ export async function removeAbsent(
   batch: ReplaceBatch,
   options: Abortable,
 ): Promise<void> {
-  for await (const page of idPages(lane, plan, options)) {
+  const passed: Passed = { removed: 0 }
+  for await (const page of idPages(lane, plan, options, passed)) {
     const gone: StoredId[] = []
     const asked: StoredId[] = []
     const keys: Key[] = []
@@ -36,19 +40,21 @@ export async function removeAbsent(
     const absent = keys.length === 0 ? [] : await batch.absent(keys)
     if (absent.length !== keys.length) throw new Error(`absent() answered ${absent.length} of ${keys.length} keys`)
     gone.push(...asked.filter((_, index) => absent[index] === true))
-    if (gone.length > 0) await removeRecords(lane, plan, gone, options)
+    if (gone.length > 0) passed.removed += await removeRecords(lane, plan, gone, options)
   }
 }
 
+/** Returns how many are no longer there. */
 async function removeRecords(
   lane: Lane,
   { table, removal }: TablePlan,
   ids: readonly StoredId[],
   options: Abortable,
-): Promise<void> {
+): Promise<number> {
   const { kind, prefix } = removal
-  if (kind === undefined) return
+  if (kind === undefined) return 0
   await lane.write({ kind, bytes: idsBytes(lane, ids, prefix), table: table.label }, options)
+  return kind === 'delete' ? ids.length : 0
 }
 
 /** An array of record ids in CBOR, each behind the prefix, valid until the lane encodes something else. */
