@@ -58,6 +58,32 @@ describe('at rest', () => {
     ])
   })
 
+  it('takes selected columns, filters and other names into account, and says what it cannot compare', async () => {
+    await client.query(`
+      create table users (id int primary key, name text, note text, active bool);
+      insert into users select i, 'user ' || i, 'secret', i % 2 = 0 from generate_series(1, 1000) i;
+      create table masked (id int primary key, v text); insert into masked values (1, 'a')`)
+    const shaping = {
+      users: { as: 'people', where: 'active', excludeColumns: ['note'], rename: { name: 'id_', id: 'number' } },
+    }
+    await using replica = await SurrealReplica.open({ url: database.url, source: { shaping } })
+    await replica.full()
+    expect(await replica.verify()).toMatchObject({ equal: true, rows: 501 })
+    await client.query('update users set active = not active where id in (1, 2); delete from users where id = 4')
+    await replica.catchUp()
+    expect(await replica.verify()).toMatchObject({ equal: true, rows: 500 })
+    await replica.db.query('DELETE people:6; CREATE people:3 SET id_ = 1; UPDATE people:8 SET id_ = 2')
+    expect(found((await replica.verify()).listed)).toEqual([
+      'public.users different 8 id_',
+      'public.users extra 3',
+      'public.users missing 6',
+    ])
+    await replica.db.query('DELETE people:3')
+    replica.configure({ source: { shaping: { masked: { mask: { v: 'null' } } } } })
+    const result = await replica.verify({ tables: ['public.masked'], exclusive: false })
+    expect(result).toMatchObject({ equal: false, tables: [{ skipped: 'it has masks' }] })
+  })
+
   it('lists as many as asked for, and gives all of them to the listener', async () => {
     await client.query('create table t (id int primary key); insert into t select generate_series(1, 1200)')
     await using replica = await SurrealReplica.open({ url: database.url })
