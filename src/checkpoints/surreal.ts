@@ -83,15 +83,17 @@ export class SurrealCheckpointStore implements CheckpointStore {
 
   async save(syncId: string, checkpoint: Checkpoint): Promise<void> {
     const text = encodeCheckpoint(checkpoint, syncId)
-    for (let attempt = 1; ; attempt += 1) {
-      const { result, failure } = await this.#ask(upsert, { syncId, text, define: true })
-      const error = failure === undefined ? undefined : surrealError(failure)
-      if (error === undefined && (!Array.isArray(result) || result[0] !== text)) throw notApplied()
-      if (error === undefined) return
-      // Another store saves under the same id at the same time.
-      if (error.code !== 'E_BUSY' || attempt === conflictAttemptsMax) throw error
-      await sleep(conflictDelayMs * attempt * (0.5 + Math.random()))
-    }
+    await this.#turns.run(async () => {
+      for (let attempt = 1; ; attempt += 1) {
+        const { result, failure } = await this.#answer(upsert, { syncId, text, define: true })
+        const error = failure === undefined ? undefined : surrealError(failure)
+        if (error === undefined && (!Array.isArray(result) || result[0] !== text)) throw notApplied()
+        if (error === undefined) return
+        // Another store saves under the same id at the same time.
+        if (error.code !== 'E_BUSY' || attempt === conflictAttemptsMax) throw error
+        await sleep(conflictDelayMs * attempt * (0.5 + Math.random()))
+      }
+    })
   }
 
   async close(): Promise<void> {
@@ -99,27 +101,28 @@ export class SurrealCheckpointStore implements CheckpointStore {
   }
 
   /** What one query answered: the result of its last statement, or the failure that is no consequence of another. */
-  #ask(query: string, { syncId, text, define = false }: Question): Promise<Answer> {
-    return this.#turns.run(async () => {
-      try {
-        const { RecordId } = await import('surrealdb')
-        const db = await this.#connected()
-        const bindings = { record: new RecordId(ownTable, syncId), text }
-        if (!this.#selected) {
-          if (!define) return { absent: true }
-          await inTime(this.#makeDatabase(db))
-        }
-        const answer = await inTime(ask(db, query, bindings))
-        if (answer.failure !== undefined && surrealError(answer.failure).code === 'E_CONNECTION_LOST')
-          await this.#drop()
-        if (!define || !isMissing(answer.failure)) return answer
-        const { failure } = await inTime(ask(db, definition))
-        return failure === undefined ? await inTime(ask(db, query, bindings)) : { failure }
-      } catch (error) {
-        await this.#drop()
-        throw surrealError(error)
+  #ask(query: string, question: Question): Promise<Answer> {
+    return this.#turns.run(() => this.#answer(query, question))
+  }
+
+  async #answer(query: string, { syncId, text, define = false }: Question): Promise<Answer> {
+    try {
+      const { RecordId } = await import('surrealdb')
+      const db = await this.#connected()
+      const bindings = { record: new RecordId(ownTable, syncId), text }
+      if (!this.#selected) {
+        if (!define) return { absent: true }
+        await inTime(this.#makeDatabase(db))
       }
-    })
+      const answer = await inTime(ask(db, query, bindings))
+      if (answer.failure !== undefined && surrealError(answer.failure).code === 'E_CONNECTION_LOST') await this.#drop()
+      if (!define || !isMissing(answer.failure)) return answer
+      const { failure } = await inTime(ask(db, definition))
+      return failure === undefined ? await inTime(ask(db, query, bindings)) : { failure }
+    } catch (error) {
+      await this.#drop()
+      throw surrealError(error)
+    }
   }
 
   async #connected(): Promise<Surreal> {

@@ -22,11 +22,17 @@ export function createConnections(settings: Settings, io: CommandLineIo): Connec
   return { source, sink, checkpoints: checkpointDir === undefined ? undefined : new FileCheckpointStore(checkpointDir) }
 }
 
-function connect({ source, sink, batchSize, dryRun }: Settings): { source: Source; sink: Sink } {
-  const target = new SurrealSink({ ...sink, batchSize })
+/** What the sink has anyway. */
+const writersMin = 2
+
+function connect({ source, sink, batchSize, concurrency = 0, dryRun }: Settings): { source: Source; sink: Sink } {
+  // Whoever reads has a write open now and then.
+  const writers = concurrency > writersMin ? concurrency : undefined
+  const target = new SurrealSink({ ...sink, batchSize, writers })
   return {
     source: new PostgresTriggerSource(source),
-    sink: dryRun && isEmbedded(sink.url) ? { name: target.name, write: refuse } : target,
+    sink:
+      dryRun && isEmbedded(sink.url) ? { name: target.name, obeysDeletes: target.obeysDeletes, write: refuse } : target,
   }
 }
 

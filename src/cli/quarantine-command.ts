@@ -45,7 +45,7 @@ async function list(flags: QuarantineFlags, io: CommandLineIo): Promise<void> {
 
 /** @throws ExitStatus 3 if rows are left */
 async function retry(flags: QuarantineFlags, io: CommandLineIo): Promise<void> {
-  const { source, sink, id } = await settled(flags, io)
+  const { source, sink, id, transforms } = await settled(flags, io)
   const log = new Log({ format: 'text', level: 'warn', write: (line) => io.stderr.write(`${line}\n`) })
   await interruptible(io, async (signal) => {
     const { tried, left } = await retryQuarantine({
@@ -53,6 +53,7 @@ async function retry(flags: QuarantineFlags, io: CommandLineIo): Promise<void> {
         source: new PostgresTriggerSource(source),
         sink: new SurrealSink({ ...sink, quarantine: true }),
         id,
+        transforms,
         signal,
       },
       onWarning: ({ code, message, ...fields }) => log.event('warn', code, message, fields),

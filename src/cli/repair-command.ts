@@ -8,7 +8,7 @@ import { Log } from './log.js'
 import { addConnectionOptions } from './options.js'
 import { printable } from './printable.js'
 import type { Flags } from './settings.js'
-import { settled } from './settled.js'
+import { settledPlain } from './settled.js'
 import { interruptible } from './verification-command.js'
 
 const summary = 'read rows again that verify finds to differ'
@@ -32,7 +32,7 @@ export function addRepair(program: Command, io: CommandLineIo): void {
 
 /** @throws ExitStatus 3 if rows are left that differ, 130 and 143 after a signal; SyncError */
 async function runRepair(flags: Flags & { readonly json?: boolean }, io: CommandLineIo): Promise<void> {
-  const { source, sink, id } = await settled(flags, io)
+  const { source, sink, id } = await settledPlain(flags, io)
   const log = new Log({ format: 'text', level: 'warn', write: (line) => io.stderr.write(`${line}\n`) })
   await interruptible(io, async (signal) => {
     const result = await repair({

@@ -70,12 +70,20 @@ async function runStatus(flags: StatusFlags, io: CommandLineIo): Promise<void> {
   await interruptible(io, async (signal) => {
     while (!signal.aborted) {
       await print()
-      await new Promise<void>((resolve) => {
-        const cancel = io.clock.after(watchMs, resolve)
-        signal.addEventListener('abort', () => (cancel(), resolve()), { once: true })
-      })
+      await pause(io, signal)
       if (!signal.aborted && !flags.json) io.stdout.write('\n')
     }
+  })
+}
+
+function pause({ clock }: CommandLineIo, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = clock.after(watchMs, resolve)
+    const stop = () => {
+      cancel()
+      resolve()
+    }
+    signal.addEventListener('abort', stop, { once: true })
   })
 }
 

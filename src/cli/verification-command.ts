@@ -6,7 +6,7 @@ import { ExitStatus } from './exit-status.js'
 import type { CommandLineIo } from './io.js'
 import { addConnectionOptions } from './options.js'
 import type { Flags } from './settings.js'
-import { settled } from './settled.js'
+import { settledPlain } from './settled.js'
 import { Stop } from './stop.js'
 import { VerificationReport } from './verification-report.js'
 
@@ -42,7 +42,7 @@ export function addVerification(program: Command, io: CommandLineIo): void {
 
 /** @throws ExitStatus 3 if there are differences, 130 and 143 after a signal; SyncError */
 export async function runVerification(flags: VerificationFlags, io: CommandLineIo): Promise<void> {
-  const { source, sink, id } = await settled(flags, io)
+  const { source, sink, id } = await settledPlain(flags, io)
   const { atRest, exclusive, json = false, wait } = flags
   const waitMsMax = wait === undefined ? undefined : parseDuration(wait, '--wait')
   const report = new VerificationReport(json, io.stdout)

@@ -40,6 +40,8 @@ export interface Sink {
   check?(tables: readonly Table[], options: PrepareOptions): Promise<void>
   /** Makes ready for these tables. In the full phase the sink must refuse tables whose content it does not own. */
   prepare?(tables: readonly Table[], options: PrepareOptions): Promise<void>
+  /** Whether the target of a table held nothing when `prepare` was called. What was copied into it before is gone then. */
+  isEmpty?(table: Table): boolean
   /** Applies one batch. Idempotent, and resolves only when the batch is durable (I4). */
   write(batch: Batch, options: Abortable): Promise<void>
   /**

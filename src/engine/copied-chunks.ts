@@ -46,12 +46,13 @@ export class CopiedChunks {
 
   /**
    * Forgets all that does not fit these tables as they are now. To be made durable before any of them is replaced.
+   * @param isEmptied Whether what was copied of a table has been removed.
    * @returns the tables that must be copied from the start although something of them had been copied
    */
-  keep(cuts: readonly CutTable[]): readonly Table[] {
+  keep(cuts: readonly CutTable[], isEmptied: (table: Table) => boolean = () => false): readonly Table[] {
     const fitting = new Set<string>()
     for (const cut of cuts) {
-      if (!this.isReplaced(cut)) continue
+      if (!this.isReplaced(cut) || isEmptied(cut.table)) continue
       fitting.add(replacedEntry(cut))
       for (const { id } of cut.chunks) fitting.add(entry(cut.table, cut.shape, id))
     }

@@ -149,7 +149,9 @@ class Copy {
 
   async #goOn(start: Position, cuts: readonly CutTable[]): Promise<void> {
     const { emit, settings } = this.#run
-    for (const { label } of this.#copied.keep(cuts)) {
+    // Later tables are filled by this run itself.
+    const isEmptied = (table: Table) => this.#resumes && settings.sink.isEmpty?.(table) === true
+    for (const { label } of this.#copied.keep(cuts, isEmptied)) {
       const message = `${label} is copied from the start again: it has changed since, or what is made of its rows has`
       emit('warning', { code: 'table_restarted', table: label, message })
     }

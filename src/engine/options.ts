@@ -23,7 +23,7 @@ export interface SyncEngineOptions {
   /** How many writes may be open at once. @defaultValue what the sink prefers, else 2 */
   readonly inFlight?: number
   /**
-   * How many parts of tables a full sync reads at once, each over a connection of its own.
+   * How many parts of tables a full sync reads at once, each over a connection of its own; never more than `inFlight`.
    * @defaultValue half the processors of this machine, from 1 to 4
    */
   readonly concurrency?: number

@@ -3,6 +3,7 @@ import type { Key } from '../core/batch.js'
 import type { CheckpointStore } from '../core/checkpoint.js'
 import type { SyncWarning } from '../core/events.js'
 import type { Table } from '../core/schema.js'
+import type { Transform } from '../core/shaping.js'
 import type { Sink } from '../core/sink.js'
 import type { Abortable, Source } from '../core/source.js'
 import { SyncEngine } from '../engine/sync-engine.js'
@@ -42,6 +43,8 @@ export interface RetryOptions extends QuarantineOptions {
   readonly sink: Sink & QuarantiningSink
   /** A store that follows the checkpoint in the target. @defaultValue none */
   readonly checkpoints?: CheckpointStore
+  /** Those of the pipeline. @defaultValue none */
+  readonly transforms?: readonly Transform[]
   readonly onWarning?: (warning: SyncWarning) => void
 }
 
@@ -70,7 +73,7 @@ export async function listQuarantine({
  * @throws SyncError `E_STATE_MISSING` if no finished full sync can be gone on from, and what either side throws
  */
 export async function retryQuarantine(options: RetryOptions): Promise<RetryResult> {
-  const { source, sink, id = defaultId, checkpoints, onWarning, signal } = options
+  const { source, sink, id = defaultId, checkpoints, transforms, onWarning, signal } = options
   const reread = new Map<string, readonly Key[]>()
   let tried = 0
   {
@@ -85,7 +88,7 @@ export async function retryQuarantine(options: RetryOptions): Promise<RetryResul
     }
   }
   if (tried === 0) return { tried, left: [] }
-  const engine = new SyncEngine({ source, sink, checkpoints, id })
+  const engine = new SyncEngine({ source, sink, checkpoints, id, transforms })
   if (onWarning !== undefined) engine.on('warning', onWarning)
   await engine.run({ phase: 'incremental', reread, signal })
   signal?.throwIfAborted()

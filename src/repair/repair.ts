@@ -82,6 +82,8 @@ class Repair {
   }
 
   async run(): Promise<RepairResult> {
+    // What is merely late is no damage.
+    await this.#following(new Map(), async () => undefined)
     const comparison = await this.#compare()
     if (this.#found === 0) return { found: 0, repaired: 0, left: [] }
     const reread = new Map([...this.#damages].map(([label, damage]) => [label, this.#keys(damage)]))

@@ -91,12 +91,13 @@ function faultyStore(store: CheckpointStore, around: Around): CheckpointStore {
 }
 
 function faultySink(sink: Sink, around: Around): Sink {
-  const { name, address, limits, inFlight, commit, alter, alterable } = sink
+  const { name, address, limits, inFlight, commit, alter, alterable, obeysDeletes } = sink
   return {
     name,
     address,
     limits,
     inFlight,
+    isEmpty: sink.isEmpty && ((table) => sink.isEmpty?.(table) ?? false),
     shape: sink.shape && ((table) => sink.shape?.(table) ?? ''),
     open: (context) => around('open', async () => sink.open?.(context)),
     check: (tables, options) => around('check', async () => sink.check?.(tables, options)),
@@ -104,6 +105,7 @@ function faultySink(sink: Sink, around: Around): Sink {
     write: (batch, options) => around('write', () => sink.write(batch, options)),
     commit:
       commit && ((delta, checkpoint, options) => around('commit', () => commit.call(sink, delta, checkpoint, options))),
+    obeysDeletes,
     alterable: alterable && ((alteration) => alterable.call(sink, alteration)),
     alter: alter && ((alteration, options) => around('alter', () => alter.call(sink, alteration, options))),
     confirm: (options) => around('confirm', async () => sink.confirm?.(options)),
@@ -112,7 +114,9 @@ function faultySink(sink: Sink, around: Around): Sink {
 }
 
 function faultySource(source: Source, around: Around): Source {
+  const { reread } = source
   return {
+    reread: reread && ((table, keys, options) => reread.call(source, table, keys, options)),
     name: source.name,
     address: source.address,
     open: (context) => around('open', async () => source.open?.(context)),
@@ -164,6 +168,9 @@ async function* faultyDeltas(deltas: AsyncIterable<Delta>, around: Around): Asyn
       },
       get alterations() {
         return delta.alterations
+      },
+      get rewrites() {
+        return delta.rewrites
       },
     }
   }

@@ -1,4 +1,6 @@
 /** `status`, `cleanup` and `teardown`, as an operator has them. */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { createDatabase } from '../support/database.js'
 import { Replica } from '../support/replica.js'
@@ -108,6 +110,15 @@ describe('teardown', () => {
     )
     stop.abort()
     await ended
+  })
+
+  it('needs no secret of masks, and knows the config file', async () => {
+    await using database = await createDatabase()
+    await using folder = await temporaryDirectory()
+    const config = { sourceUri: database.url, tables: { t: { mask: { v: 'hash' } } } }
+    await writeFile(join(folder.path, 'surreal-sync.config.json'), JSON.stringify(config))
+    await using command = start(['teardown', 'postgresql'], { cwd: folder.path })
+    expect(await command.ended).toMatchObject({ code: 0, stdout: 'Nothing is installed in this database.\n' })
   })
 
   it('needs the source and nothing else', async () => {

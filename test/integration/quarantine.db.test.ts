@@ -182,6 +182,19 @@ it.each(['before', 'after'] as const)(
   },
 )
 
+it('is forgotten when the row goes, also where records of rows that are gone stay', async () => {
+  const source = { shaping: { users: { deletes: 'ignore' } } } as const
+  await using replica = await SurrealReplica.open({ url: database.url, source, sink: { quarantine: true } })
+  await client.query(insertSql(false))
+  await replica.db.query(`define table users; ${refusals['an assertion'].definition}`)
+  await replica.full()
+  expect(await entries(replica)).toHaveLength(1)
+  await client.query('delete from users where id in (7, 8)')
+  await replica.catchUp()
+  expect(await entries(replica)).toEqual([])
+  expect(await replica.printed('(SELECT count() FROM users GROUP ALL)[0].count')).toBe('299')
+})
+
 it('list and retry on the command line', async () => {
   await using server = await startSurreal()
   const flags = connectionFlags(database.url, server.ws)

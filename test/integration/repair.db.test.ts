@@ -58,7 +58,6 @@ it('repairs what was planted while the source is written to, and ends at a consi
     'public.t different 10',
     'public.t different 20',
     'public.t different 30',
-    'public.t extra 2000',
     'public.pair missing ["k7", 1.75dec]',
     'public.t extra "no key"',
   ]) {

@@ -68,6 +68,16 @@ it('into SurrealDB: finished chunks are not copied again, and changes made meanw
   await replica.expectEqual()
 })
 
+it('a table that somebody emptied meanwhile is copied from the start', async () => {
+  await using replica = await SurrealReplica.open({ url, engine: { concurrency: 1 } })
+  await cutOff(replica.engine(), 2)
+  await replica.db.query('REMOVE TABLE accounts')
+  const { rows } = await goOn(replica.engine())
+  expect(rows).toBe(rowCount)
+  expect(replica.warnings.map(({ code }) => code)).toContain('table_restarted')
+  await replica.expectEqual()
+})
+
 describe('rows that move without a trigger', () => {
   /** Does something before the second chunk of the large table is read. */
   class Disturbed extends PostgresTriggerSource {

@@ -95,7 +95,7 @@ describe('a first run', () => {
     for (const concurrency of [1, 3]) {
       const source = new CountingSource({ tables, chunks: 5 })
       for (let id = 0; id < 40; id++) source.upsert(users.label, user(id))
-      const sink = new MemorySink()
+      const sink = new MemorySink({ inFlight: 3 })
       await new SyncEngine({ source, sink, concurrency }).run({ phase: 'full' })
       expect(source.readingMax).toBe(concurrency)
       expectEqual(sink, source)

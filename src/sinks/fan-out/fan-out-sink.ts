@@ -89,6 +89,10 @@ export class FanOutSink implements Sink {
     return JSON.stringify(this.#sinks.map((sink) => sink.shape?.(table) ?? ''))
   }
 
+  isEmpty(table: Table): boolean {
+    return this.#sinks.some((sink) => sink.isEmpty?.(table) === true)
+  }
+
   alterable(alteration: Alteration): boolean {
     return this.#sinks.every((sink) => sink.alter !== undefined && (sink.alterable?.(alteration) ?? true))
   }
@@ -125,6 +129,7 @@ export class FanOutSink implements Sink {
       get committedAtMs() {
         return delta.committedAtMs
       },
+      rewrites: delta.rewrites,
     }
   }
 }

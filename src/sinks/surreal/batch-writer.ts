@@ -6,7 +6,7 @@ import type { Table } from '../../core/schema.js'
 import type { Abortable } from '../../core/source.js'
 import { ByteTarget } from './byte-target.js'
 import { isReadableKey } from './key-reader.js'
-import type { Lane, Write } from './lane.js'
+import type { Aside, Lane, Write } from './lane.js'
 import type { SinkConfig } from './options.js'
 import type { Ownership } from './ownership.js'
 import { itemsOf, type Quarantine, type Refused } from './quarantine.js'
@@ -49,7 +49,10 @@ export class BatchWriter {
     const { target, table } = plan
     const upsert = this.rewrites(plan) ? 'rewrite' : 'upsert'
     const kind = batch.op === 'delete' ? plan.removal.kind : upsert
-    if (kind === undefined) return
+    if (kind === undefined) {
+      const ignored = this.#quarantine.ignored(lane.writer, plan, batch, this.#config.writeLimits)
+      return this.#release(lane, table.label, this.#quarantine.release(ignored), options)
+    }
     const inserting = batch.op === 'upsert' && ownership.isFresh(target)
     const limits = inserting ? this.#config.insertLimits : this.#config.writeLimits
     const refused: Refused[] = []
@@ -132,17 +135,19 @@ export class BatchWriter {
   ): Promise<void> {
     const { target, table } = plan
     if (batch.op === 'replace') this.#replaced.add(target)
-    const aside = this.#quarantine.releaseTable(table.label)
-    if (aside !== undefined) {
-      await lane.write({ kind: 'delete', bytes: joinItems([]), table: table.label, aside }, options)
-      this.#quarantine.settled(aside)
-    }
+    await this.#release(lane, table.label, this.#quarantine.releaseTable(table.label), options)
     if (plan.removal.kind === undefined) return
     if (!ownership.isOwned(target)) {
       this.#skipSweep(table, `holds records of others that \`existing: 'keep'\` protects`)
     } else if (batch.op === 'truncate') await removeAll(lane, plan, options)
     else if (isReadableKey(table)) await removeAbsent(lane, plan, batch, options)
     else this.#skipSweep(table, 'has a key that cannot be read back from record ids')
+  }
+
+  async #release(lane: Lane, table: string, aside: Aside | undefined, options: Abortable): Promise<void> {
+    if (aside === undefined) return
+    await lane.write({ kind: 'delete', bytes: joinItems([]), table, aside }, options)
+    this.#quarantine.settled(aside)
   }
 
   #skipSweep(table: Table, why: string): void {

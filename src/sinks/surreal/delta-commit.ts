@@ -36,7 +36,10 @@ export class DeltaCommit {
   /** Takes in the rows of a batch. The batch is no longer needed when this resolves. */
   async add(plan: TablePlan, batch: RowBatch, rewrites: boolean): Promise<void> {
     const kind = batch.op === 'delete' ? plan.removal.kind : rewrites ? 'rewrite' : 'upsert'
-    if (kind === undefined) return
+    if (kind === undefined) {
+      this.#part.ignored.push(...this.#quarantine.ignored(this.#lane.writer, plan, batch, this.#limits))
+      return
+    }
     const refused: Refused[] = []
     const collector = this.#quarantine.collector(plan.table.label, kind, refused)
     const encoder = new RowEncoder(this.#lane.writer, plan, batch, this.#limits, collector)
@@ -82,7 +85,7 @@ export class DeltaCommit {
   /** Where rows are kept aside, the target is no state that the source had. */
   async #apply(part: Part, progress: Progress): Promise<void> {
     const quarantine = this.#quarantine
-    const released = quarantine.empty ? undefined : quarantine.release(part.items())
+    const released = quarantine.empty ? undefined : quarantine.release([...part.items(), ...part.ignored])
     const aside = part.refused.length === 0 ? released : quarantine.keep(part.refused, released)
     const consistent = (now: Aside | undefined) => progress.consistent && quarantine.emptyAfter(now)
     const transaction = part.transaction()

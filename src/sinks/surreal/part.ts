@@ -55,6 +55,8 @@ export class Part {
   #rewrites = false
   /** Rows that could not be encoded. */
   readonly refused: Refused[] = []
+  /** Rows that are gone, and whose records stay: they end what is kept aside of them. */
+  readonly ignored: Item[] = []
 
   /** Whether a piece would make it larger than a transaction should be. Not if it is empty: a large row travels alone. */
   isFullFor({ rowCount, bytes }: Piece, { rowsMax, bytesMax }: PieceLimits): boolean {

@@ -1,15 +1,18 @@
 /** Rows that the target refuses: found one by one, and either named, or kept aside so that the others go on. */
 import { BoundExcluded, BoundIncluded, RecordId, RecordIdRange } from 'surrealdb'
+import type { RowBatch } from '../../core/batch.js'
 import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
 import type { Abortable } from '../../core/source.js'
 import { keyBytes, recordText, splitItems } from './cbor-items.js'
+import type { CborWriter } from './cbor-writer.js'
 import type { Connection } from './connection.js'
 import { isMissingTable, refusedField, toSyncError } from './errors.js'
 import type { Aside, Lane, Step } from './lane.js'
 import { ask } from './query.js'
-import { joinItems, pieceHeadSize, type RefusedRow } from './row-encoder.js'
+import { joinItems, type PieceLimits, pieceHeadSize, type RefusedRow, RowEncoder } from './row-encoder.js'
 import { quarantineTable, readQuarantine, type WriteKind } from './statements.js'
+import type { TablePlan } from './table-plan.js'
 
 /** A row, or the record id of a row to delete, on its way. */
 export interface Item {
@@ -117,6 +120,17 @@ export class Quarantine {
     return records.length === 0 ? undefined : { kept: [], released: records.map((record) => this.#id(record)) }
   }
 
+  /** The rows of a batch of deletes that deletes nothing. None are looked for where none are kept aside. */
+  ignored(writer: CborWriter, plan: TablePlan, batch: RowBatch, limits: PieceLimits): readonly Item[] {
+    if (this.empty) return []
+    const encoder = new RowEncoder(writer, plan, batch, limits)
+    const items: Item[] = []
+    for (let piece = encoder.next(); piece !== undefined; piece = encoder.next()) {
+      items.push(...itemsOf(piece.bytes, piece.rowCount, 'delete', plan.table.label))
+    }
+    return items
+  }
+
   /** The entries of a table whose whole content follows. */
   releaseTable(table: string): Aside | undefined {
     const records = [...this.#rows].filter(([, label]) => label === table)
@@ -194,6 +208,9 @@ export class Quarantine {
       }
       const item = rest[bad - 1]
       if (item === undefined) throw failure
+      // It is the rows together that are too large, for whoever is in between.
+      const alone = error.code === 'E_ROW_TOO_LARGE' ? await this.#rehearse(lane, [item], options) : error
+      if (alone === undefined) throw failure
       refused.push({ item, error, encoded: true })
       if (!this.#enabled) break
       rest = rest.filter((each) => each !== item)

@@ -155,6 +155,10 @@ export class SurrealSink implements Sink, CheckpointStore {
     this.#ownership = ownership
   }
 
+  isEmpty(table: Table): boolean {
+    return this.#prepared('isEmpty').isFresh(this.#catalog.plan(table).target)
+  }
+
   async write(batch: Batch, options: Abortable): Promise<void> {
     const ownership = this.#prepared('write')
     const plan = this.#catalog.plan(batch.table)

@@ -23,7 +23,7 @@ interface Entry {
 interface Hidden {
   readonly label: string
   readonly columns: ReadonlySet<string>
-  readonly where: string | undefined
+  readonly shape: TableShape
 }
 
 /** Names that the sink needs for tables that are keyed by address. */
@@ -134,7 +134,7 @@ export class TableShaper {
     const names = table.columns.map(({ name }) => name)
     const columns = new Set(shape === undefined ? [] : names.filter((name) => isHidden(shape, name)))
     const gone = [...(before?.columns ?? [])].find((name) => !columns.has(name))
-    if (before?.where !== undefined && before.where !== shape?.where) {
+    if (before?.shape.where !== undefined && before.shape.where !== shape?.where) {
       throw new SyncError('E_SCHEMA_CHANGED', `${before.label} is filtered, and is now ${table.label}, which is not`, {
         table: before.label,
         hint: 'Give the table a shape under its new name; then run again.',
@@ -152,13 +152,27 @@ export class TableShaper {
         },
       )
     }
-    this.#hidden.set(table.oid, { label: table.label, columns, where: shape?.where })
+    if (before !== undefined && before.label !== table.label && losesShape(before.shape, shape)) {
+      const message = `The table ${before.label} is now ${table.label}, which has another shape`
+      const hint = 'Say in its shape what is to be shown of it under its new name; then run again.'
+      throw new SyncError('E_SCHEMA_CHANGED', message, { table: before.label, hint })
+    }
+    this.#hidden.set(table.oid, { label: table.label, columns, shape: shape ?? {} })
   }
+}
+
+/** Whether what kept something from being shown, by leaving it out or by a function, does so no longer. */
+function losesShape({ columns, compute = {}, transform }: TableShape, now: TableShape = {}): boolean {
+  if (columns !== undefined && JSON.stringify(columns) !== JSON.stringify(now.columns)) return true
+  if (transform !== undefined && transform !== now.transform) return true
+  return Object.entries(compute).some(([field, work]) => now.compute?.[field] !== work)
 }
 
 /** What identifies how rows are read: while it stays the same, so do they. Functions are known by their names only. */
 function identityOf(table: PostgresTable, shape: TableShape, secret: string | undefined) {
   const { as, columns, excludeColumns, where, rename, mask, compute, transform } = shape
+  const said = [as, columns, excludeColumns, where, rename, mask, compute, transform]
+  if (said.every((one) => one === undefined)) return {}
   const described = [
     [as, columns, excludeColumns, where, transform !== undefined],
     Object.entries(rename ?? {}),
