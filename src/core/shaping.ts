@@ -8,8 +8,8 @@ import type { Value } from './value.js'
  * `null` if it must not exist in the sink (I9). Fields may be changed, added and left out; the key stays what it was.
  * Runs in both phases, so it must give the same result for the same row.
  */
-export type Transform = (
-  rows: readonly Row[],
+export type Transform<Fields = Row> = (
+  rows: readonly Fields[],
   table: Table,
 ) => readonly (Row | null)[] | Promise<readonly (Row | null)[]>
 
@@ -36,8 +36,12 @@ export type Mask = 'hash' | 'null' | null | { readonly truncate: number } | ((va
  */
 export type Deletes = 'hard' | 'soft' | 'ignore' | { readonly soft: string }
 
-/** How the rows of one table are shaped. Everything is optional; names of columns are those of the source. */
-export interface TableShape {
+/**
+ * How the rows of one table are shaped. Everything is optional; names of columns are those of the source.
+ *
+ * `Fields` is what its functions see of a row: {@link defineShape} gives it a type.
+ */
+export interface TableShape<Fields = Row> {
   /** The table's name in the target. @defaultValue its own */
   readonly as?: string
   /** Only these columns, also with `*` and `?`. Those of the key always stay. @defaultValue all */
@@ -54,11 +58,28 @@ export interface TableShape {
   /** What takes the place of the values of columns, also with `*` and `?`, before anything else sees them. */
   readonly mask?: { readonly [column: string]: Mask }
   /** Fields worked out from the row as it is after renaming and masking. A column of the same name is replaced. */
-  readonly compute?: { readonly [field: string]: (row: Row, table: Table) => Value }
+  readonly compute?: { readonly [field: string]: (row: Fields, table: Table) => Value }
   /** Reshapes the rows of this table, after `compute` and before the engine's `transforms`. */
-  readonly transform?: Transform
+  readonly transform?: Transform<Fields>
   /** @defaultValue `'hard'` */
   readonly deletes?: Deletes
+}
+
+/**
+ * A shape whose functions know the columns of their table. Nothing checks at run time that rows are what is said of them: a
+ * column is a `number`, a `bigint` or a `string` as the source's types have it.
+ *
+ * @example
+ * ```ts
+ * interface User { readonly id: number; readonly name: string | null }
+ * const users = defineShape<User>({ compute: { initial: (user) => user.name?.slice(0, 1) ?? null } })
+ * ```
+ */
+export function defineShape<Fields extends { readonly [Name in keyof Fields]: Value }>(
+  shape: TableShape<Fields>,
+): TableShape {
+  // Whoever names the table's rows answers for that: to the engine they are rows like any other.
+  return shape as unknown as TableShape
 }
 
 /**

@@ -41,6 +41,7 @@ it('surreal-sync exports these names', () => {
       "SyncError",
       "decodeCheckpoint",
       "defineConfig",
+      "defineShape",
       "deletes",
       "encodeCheckpoint",
       "listQuarantine",
