@@ -159,6 +159,16 @@ describe('a table that gets another name', () => {
       { mask: { email: null } },
       'Column email of public.users is not to be shown, and the table is now public.members',
     ],
+    [
+      'a list of columns',
+      { columns: ['name'] },
+      'The table public.users is now public.members, which has another shape',
+    ],
+    [
+      'a function',
+      { transform: (rows) => rows.map((row) => ({ ...row, email: null })) },
+      'The table public.users is now public.members, which has another shape',
+    ],
   ])('is not followed without %s that it had', async (_, shape, message) => {
     await using pair = await open(`${users}; ${insert(1, 2)}`, { users: shape })
     const { client, replica } = pair
