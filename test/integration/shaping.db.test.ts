@@ -161,7 +161,7 @@ describe('a table that gets another name', () => {
     ],
     [
       'a list of columns',
-      { columns: ['name'] },
+      { columns: ['active'] },
       'The table public.users is now public.members, which has another shape',
     ],
     [
