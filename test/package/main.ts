@@ -23,7 +23,7 @@ import { readPage, repository } from '../docs/markdown.js'
 import { startSurreal } from '../support/surreal-server.js'
 
 /** What a release may weigh. Raise these on purpose only. */
-const limits = { tarballBytesMax: 1_600_000, installBytesMax: 9_000_000, packagesMax: 26 }
+const limits = { tarballBytesMax: 1_600_000, installBytesMax: 12_000_000, packagesMax: 26 }
 const majors = [20, 22, 24]
 const sourceUrl = 'postgresql://postgres:postgres@localhost:5432/myapp'
 
