@@ -11,10 +11,20 @@ import type { TableSelection } from './table-pattern.js'
 import { type KeylessTables, selectTables } from './table-selection.js'
 import type { TableShaper } from './table-shape.js'
 
-export class Inspection implements AsyncDisposable {
+/** One connection, in nobody else's use, until it is disposed of. */
+export interface SourceInspection extends AsyncDisposable {
   /** The tables that are replicated. */
   readonly tables: readonly Table[]
   /** The newest change that the connection's transaction sees. Undefined: nothing is captured. */
+  readonly latest: (() => Promise<Position>) | undefined
+  /** Runs one statement, in whatever transaction is open. @throws SyncError */
+  readonly run: (text: string, values?: readonly unknown[]) => Promise<readonly TextRow[]>
+  /** Negative: `a` is before `b`. Zero: the same point. */
+  compare(a: Position, b: Position): number
+}
+
+export class Inspection implements SourceInspection {
+  readonly tables: readonly Table[]
   readonly latest: (() => Promise<Position>) | undefined
   readonly #connections: Connections
   readonly #session: Session
@@ -52,7 +62,6 @@ export class Inspection implements AsyncDisposable {
     }
   }
 
-  /** Runs one statement, in whatever transaction is open. @throws SyncError */
   readonly run = (text: string, values: readonly unknown[] = []): Promise<readonly TextRow[]> =>
     this.#session.rows('comparing', text, values)
 

@@ -24,7 +24,7 @@ import { Connections } from './connections.js'
 import { Consumer, isTolerable } from './consumers.js'
 import { currentPosition, positionSince } from './current-position.js'
 import { readIdentity } from './identity.js'
-import { Inspection } from './inspection.js'
+import { Inspection, type SourceInspection } from './inspection.js'
 import { Installer } from './installer.js'
 import { isKeyedByAddress } from './keyless-table.js'
 import { checkReader, openReader } from './open-reader.js'
@@ -246,7 +246,7 @@ export class PostgresTriggerSource implements Source {
   }
 
   /** Opens a connection for `verify`: see its options. Whether or not a run is going on. @throws SyncError */
-  inspect(options: Abortable): Promise<Inspection> {
+  inspect(options: Abortable): Promise<SourceInspection> {
     const selection = { ...this.#options, shaper: this.#shaper }
     return Inspection.open(this.#connect(ignore), this.#names, selection, options)
   }
