@@ -4,6 +4,7 @@ import { loadConfig } from './config-file.js'
 import { runDemonstration } from './demonstration.js'
 import type { CommandLineIo } from './io.js'
 import { addOptions } from './options.js'
+import { addPostgresql } from './postgresql-command.js'
 import { addQuarantine } from './quarantine-command.js'
 import { addRepair } from './repair-command.js'
 import { runReplication } from './replication.js'
@@ -95,15 +96,7 @@ export function createProgram(io: CommandLineIo): Command {
 }
 
 function addReplication(program: Command, name: CommandName, io: CommandLineIo): void {
-  const group = program
-    .command(name)
-    .description(summaries[name])
-    .helpOption('-h, --help', 'print this help')
-    .helpCommand(false)
-  const command = group
-    .command('postgresql')
-    .description(`PostgreSQL: ${summaries[name]}`)
-    .addHelpText('after', `\nExample:\n  ${usages[name]}`)
+  const command = addPostgresql(program, { name, summary: summaries[name], example: usages[name] })
   addOptions(command, name).action(async () => {
     const flags = command.opts<Flags>()
     const file = await loadConfig(flags.config, io.folder ?? process.cwd(), io.env)

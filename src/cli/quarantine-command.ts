@@ -3,13 +3,13 @@ import type { Command } from 'commander'
 import { listQuarantine, PostgresTriggerSource, type QuarantinedRow, retryQuarantine, SurrealSink } from '../index.js'
 import { ExitStatus } from './exit-status.js'
 import { formatExactly, plural } from './figures.js'
+import { interruptible } from './interruptible.js'
 import type { CommandLineIo } from './io.js'
 import { Log } from './log.js'
 import { addConnectionOptions } from './options.js'
 import { printable } from './printable.js'
 import type { Flags } from './settings.js'
 import { settled } from './settled.js'
-import { interruptible } from './verification-command.js'
 
 type QuarantineFlags = Flags & { readonly json?: boolean }
 

@@ -3,28 +3,21 @@ import type { Command } from 'commander'
 import { PostgresTriggerSource, type RepairResult, repair, SurrealSink } from '../index.js'
 import { ExitStatus } from './exit-status.js'
 import { formatExactly, plural } from './figures.js'
+import { interruptible } from './interruptible.js'
 import type { CommandLineIo } from './io.js'
 import { Log } from './log.js'
 import { addConnectionOptions } from './options.js'
+import { addPostgresql } from './postgresql-command.js'
 import { printable } from './printable.js'
 import type { Flags } from './settings.js'
 import { settledPlain } from './settled.js'
-import { interruptible } from './verification-command.js'
 
 const summary = 'read rows again that verify finds to differ'
-const usage = '$ surreal-sync repair postgresql --to-namespace prod --to-database myapp'
+const example = '$ surreal-sync repair postgresql --to-namespace prod --to-database myapp'
 const shownMax = 20
 
 export function addRepair(program: Command, io: CommandLineIo): void {
-  const group = program
-    .command('repair')
-    .description(summary)
-    .helpOption('-h, --help', 'print this help')
-    .helpCommand(false)
-  const command = group
-    .command('postgresql')
-    .description(`PostgreSQL: ${summary}`)
-    .addHelpText('after', `\nExample:\n  ${usage}`)
+  const command = addPostgresql(program, { name: 'repair', summary, example })
     .optionsGroup('Repairing:')
     .option('--json', 'print JSON lines: each row that is left, then the result')
   addConnectionOptions(command).action(() => runRepair(command.opts<Flags & { readonly json?: boolean }>(), io))

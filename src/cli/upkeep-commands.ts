@@ -4,12 +4,13 @@ import { PostgresTriggerSource, SyncError } from '../index.js'
 import { loadConfig } from './config-file.js'
 import { parseDuration } from './duration.js'
 import { plural } from './figures.js'
+import { interruptible } from './interruptible.js'
 import type { CommandLineIo } from './io.js'
 import { addSourceOptions } from './options.js'
+import { addPostgresql } from './postgresql-command.js'
 import { printable } from './printable.js'
 import { type Flags, settleSource } from './settings.js'
 import { describeStatus, statusAsJson } from './status-report.js'
-import { interruptible } from './verification-command.js'
 
 interface StatusFlags extends Flags {
   readonly json?: boolean
@@ -49,15 +50,8 @@ export function addUpkeep(program: Command, io: CommandLineIo): void {
 }
 
 function addCommand(program: Command, name: string, summary: string): Command {
-  const group = program
-    .command(name)
-    .description(summary)
-    .helpOption('-h, --help', 'print this help')
-    .helpCommand(false)
-  return group
-    .command('postgresql')
-    .description(`PostgreSQL: ${summary}`)
-    .addHelpText('after', `\nExample:\n  $ surreal-sync ${name} postgresql --source-uri postgresql://localhost/myapp`)
+  const example = `$ surreal-sync ${name} postgresql --source-uri postgresql://localhost/myapp`
+  return addPostgresql(program, { name, summary, example })
 }
 
 async function runStatus(flags: StatusFlags, io: CommandLineIo): Promise<void> {

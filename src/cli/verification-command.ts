@@ -3,11 +3,12 @@ import type { Command } from 'commander'
 import { PostgresTriggerSource, SurrealSink, verify } from '../index.js'
 import { parseDuration } from './duration.js'
 import { ExitStatus } from './exit-status.js'
+import { interruptible } from './interruptible.js'
 import type { CommandLineIo } from './io.js'
 import { addConnectionOptions } from './options.js'
+import { addPostgresql } from './postgresql-command.js'
 import type { Flags } from './settings.js'
 import { settledPlain } from './settled.js'
-import { Stop } from './stop.js'
 import { VerificationReport } from './verification-report.js'
 
 export interface VerificationFlags extends Flags {
@@ -18,20 +19,10 @@ export interface VerificationFlags extends Flags {
 }
 
 const summary = 'compare every row of both sides'
-const usage = '$ surreal-sync verify postgresql --to-namespace prod --to-database myapp'
-/** Of a process that a signal ended, by convention. */
-const interruptedCodes = { SIGINT: 130, SIGTERM: 143 } as const
+const example = '$ surreal-sync verify postgresql --to-namespace prod --to-database myapp'
 
 export function addVerification(program: Command, io: CommandLineIo): void {
-  const group = program
-    .command('verify')
-    .description(summary)
-    .helpOption('-h, --help', 'print this help')
-    .helpCommand(false)
-  const command = group
-    .command('postgresql')
-    .description(`PostgreSQL: ${summary}`)
-    .addHelpText('after', `\nExample:\n  ${usage}`)
+  const command = addPostgresql(program, { name: 'verify', summary, example })
     .optionsGroup('Comparing:')
     .option('--at-rest', 'look once: neither side changes meanwhile')
     .option('--exclusive', 'records of all other tables are differences too')
@@ -55,17 +46,4 @@ export async function runVerification(flags: VerificationFlags, io: CommandLineI
     report.result(result)
     if (!result.equal) throw new ExitStatus(3)
   })
-}
-
-/** Runs work that a signal ends. What is interrupted has no result, so it does not end as if it had one. */
-export async function interruptible(io: CommandLineIo, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  const stop = new Stop(io, { asked: () => undefined, forced: () => undefined })
-  try {
-    await work(stop.signal)
-  } catch (error) {
-    if (!stop.explains(error)) throw error
-    throw new ExitStatus(interruptedCodes[stop.reason === 'SIGTERM' ? 'SIGTERM' : 'SIGINT'])
-  } finally {
-    stop.dispose()
-  }
 }

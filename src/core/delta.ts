@@ -23,3 +23,23 @@ export interface Delta {
   /** Columns that came or went, to be applied by `Sink.alter` before the batches. Only such as `ChangeOptions.alterable` allowed. */
   readonly alterations?: readonly Alteration[]
 }
+
+/** The same delta with other batches. What can be told only after the batches have ended is asked for then. */
+export function withBatches(delta: Delta, batches: AsyncIterable<Batch>): Delta {
+  const { rewrites, tables, alterations } = delta
+  return {
+    batches,
+    rewrites,
+    tables,
+    alterations,
+    get position() {
+      return delta.position
+    },
+    get drained() {
+      return delta.drained
+    },
+    get committedAtMs() {
+      return delta.committedAtMs
+    },
+  }
+}

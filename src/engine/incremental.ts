@@ -2,7 +2,7 @@
 import type { Alteration } from '../core/alteration.js'
 import type { Batch, Key, RowBatch } from '../core/batch.js'
 import type { Position } from '../core/checkpoint.js'
-import type { Delta } from '../core/delta.js'
+import { type Delta, withBatches } from '../core/delta.js'
 import type { Table } from '../core/schema.js'
 import { drain } from './pipeline.js'
 import { type BatchSize, type Run, sizeOf } from './run.js'
@@ -126,19 +126,7 @@ async function commit(run: Run, delta: Delta): Promise<boolean> {
     // As in the pipeline: a source that stops early because of the signal has not come to the end.
     signal?.throwIfAborted()
   }
-  const pulled: Delta = {
-    batches: batches(),
-    get position() {
-      return delta.position
-    },
-    get drained() {
-      return delta.drained
-    },
-    rewrites: delta.rewrites,
-    get committedAtMs() {
-      return delta.committedAtMs
-    },
-  }
+  const pulled = withBatches(delta, batches())
   await sink.commit?.(pulled, () => run.checkpoint('incremental', delta.position, delta.position), { signal })
   for (const size of sizes) run.written('incremental', size)
   return sizes.length > 0

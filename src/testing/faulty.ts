@@ -1,6 +1,6 @@
 /** Puts faults between an engine and what it works with. */
 import type { CheckpointStore } from '../core/checkpoint.js'
-import type { Delta } from '../core/delta.js'
+import { type Delta, withBatches } from '../core/delta.js'
 import type { Sink } from '../core/sink.js'
 import type { Snapshot, Source } from '../core/source.js'
 import type { Fault } from './faults.js'
@@ -152,27 +152,7 @@ function faultySnapshot(snapshot: Snapshot, around: Around): Snapshot {
 
 async function* faultyDeltas(deltas: AsyncIterable<Delta>, around: Around): AsyncGenerator<Delta> {
   for await (const delta of faultyPulls('changes', deltas, around)) {
-    yield {
-      batches: faultyPulls('batches', delta.batches, around),
-      get position() {
-        return delta.position
-      },
-      get drained() {
-        return delta.drained
-      },
-      get committedAtMs() {
-        return delta.committedAtMs
-      },
-      get tables() {
-        return delta.tables
-      },
-      get alterations() {
-        return delta.alterations
-      },
-      get rewrites() {
-        return delta.rewrites
-      },
-    }
+    yield withBatches(delta, faultyPulls('batches', delta.batches, around))
   }
 }
 

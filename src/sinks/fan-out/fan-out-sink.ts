@@ -2,7 +2,7 @@
 import type { Alteration } from '../../core/alteration.js'
 import type { Batch, Key, ReplaceBatch } from '../../core/batch.js'
 import type { Checkpoint, CheckpointStore } from '../../core/checkpoint.js'
-import type { Delta } from '../../core/delta.js'
+import { type Delta, withBatches } from '../../core/delta.js'
 import { SyncError } from '../../core/errors.js'
 import type { Table } from '../../core/schema.js'
 import type { PrepareOptions, Sink } from '../../core/sink.js'
@@ -118,19 +118,7 @@ export class FanOutSink implements Sink {
         yield batch
       }
     }
-    return {
-      batches: batches(),
-      get position() {
-        return delta.position
-      },
-      get drained() {
-        return delta.drained
-      },
-      get committedAtMs() {
-        return delta.committedAtMs
-      },
-      rewrites: delta.rewrites,
-    }
+    return withBatches(delta, batches())
   }
 }
 
