@@ -27,7 +27,15 @@ export type { Delta } from './core/delta.js'
 export { SyncError, type SyncErrorCode, type SyncErrorDetails } from './core/errors.js'
 export type { Phase, SyncEvents, SyncWarning, TableProgress } from './core/events.js'
 export type { Column, Table } from './core/schema.js'
-export { type Deletes, defineShape, type Mask, type Shaping, type TableShape, type Transform } from './core/shaping.js'
+export {
+  type ComputedField,
+  type Deletes,
+  defineShape,
+  type Mask,
+  type Shaping,
+  type TableShape,
+  type Transform,
+} from './core/shaping.js'
 export type { PrepareOptions, Sink } from './core/sink.js'
 export type {
   Abortable,

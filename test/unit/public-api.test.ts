@@ -60,6 +60,7 @@ it('surreal-sync exports these names', () => {
       "type CheckpointStore",
       "type Chunk",
       "type Column",
+      "type ComputedField",
       "type Deletes",
       "type Delta",
       "type Difference",
