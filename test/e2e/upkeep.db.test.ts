@@ -58,7 +58,9 @@ describe('resync', () => {
     const flags = ['--source-uri', database.url]
     const refused = await surrealSyncHere(['resync', 'postgresql', 't', ...flags])
     expect(refused).toMatchObject({ code: 2, stdout: '' })
-    expect(refused.stderr).toMatch(/^error: There is no audit table \S+: nothing is followed here yet \[E_TRIGGER_MISSING\]\n/)
+    expect(refused.stderr).toMatch(
+      /^error: There is no audit table \S+: nothing is followed here yet \[E_TRIGGER_MISSING\]\n/,
+    )
     await new Replica({ url: database.url }).full()
     const { code, stdout, stderr } = await surrealSyncHere(['resync', 'postgresql', 't', ...flags])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
