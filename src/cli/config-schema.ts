@@ -116,6 +116,8 @@ export const configProperties = {
   surrealEndpoint: text('Address of SurrealDB'),
   surrealUsername: text('User'),
   surrealPassword: text('Password'),
+  surrealCaFile: text('Authority of its certificate, in PEM'),
+  surrealInsecure: flag('Accept any certificate'),
   toNamespace: text('Namespace to write to'),
   toDatabase: text('Database to write to'),
   existing: oneOf(['refuse', 'replace', 'keep'], 'What to do with a target table that holds other records'),
