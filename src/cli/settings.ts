@@ -183,6 +183,31 @@ export function settleSource(given: Flags, environment: Environment, config?: Sy
   return { ...source, url }
 }
 
+/** Both sides, where the target may be left open. */
+export interface Sides {
+  readonly source: Settings['source']
+  /** Undefined: no namespace and no database was named. */
+  readonly target: Pick<Settings, 'sink' | 'id'> | undefined
+  /** What becomes of rows, also where the target is open. */
+  readonly values: Settings['sink']['values']
+}
+
+/** The same for commands that can do without a target. @throws SyncError `E_CONFIG` */
+export function settleSides(given: Flags, environment: Environment, config?: SyncConfig): Sides {
+  const layers = layered(given, environment, config)
+  const { toNamespace, toDatabase } = layers.flags
+  const { values } = layers
+  if (toNamespace || toDatabase) {
+    const { source, sink, id } = settle('sync', given, environment, config)
+    return { source, target: { sink, id }, values }
+  }
+  const source = sourceOf(layers)
+  const { url } = source
+  if (!url) throw missing({ '--source-uri': url })
+  databaseOf(url)
+  return { source: { ...source, url }, target: undefined, values }
+}
+
 function sourceOf({ flags, env, shaping, maskSecret }: Layers): Omit<Settings['source'], 'url'> & { url?: string } {
   const variable = (name: string) => (env[name] === '' ? undefined : env[name])
   return {

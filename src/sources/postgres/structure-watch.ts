@@ -13,7 +13,14 @@ import type { PostgresTable } from './postgres-table.js'
 import { type Replacement, replacementOf } from './replacement.js'
 import type { Session } from './session.js'
 import { skipNow } from './skip-now.js'
-import { alteredWarning, goneWarning, renamedWarning, replacedWarning } from './structure-warnings.js'
+import {
+  alteredWarning,
+  goneWarning,
+  incompleteWarning,
+  renamedWarning,
+  replacedWarning,
+  staleWarnings,
+} from './structure-warnings.js'
 import {
   parseRecord,
   readListing,
@@ -26,17 +33,10 @@ import {
 } from './table-marks.js'
 import { TableShaper } from './table-shape.js'
 import { Unapplied } from './unapplied.js'
+import { isMoved, type Watched } from './watched-table.js'
 
 /** Up to so many tables are all compared in the snapshot of each delta. */
 const tablesComparedMax = 200
-
-interface Watched {
-  readonly table: PostgresTable
-  /** `undefined`: not looked at yet, or to be looked at again. */
-  readonly mark: TableMark | undefined
-  /** It could not be captured yet, because somebody holds a lock; when to try again. */
-  readonly stuckUntil?: number
-}
 
 /** How long a table that could not be captured is left alone: each try may take as long as the lock timeout. */
 const stuckMs = 10_000
@@ -215,11 +215,12 @@ export class StructureWatch {
     for (const oid of oids) {
       const state = found.get(oid)
       const mark = marks.get(oid)
+      for (const warning of staleWarnings(this.#watched.get(oid)?.table, state)) this.#warn(warning)
       if (state === undefined || mark === undefined) await this.#gone(oid)
       else if (this.#compare(state, mark, known[String(oid)])) rewritten.add(state)
     }
     const wanting = states.filter((state) => !isCaptured(state) || state.surplus.some(({ owned }) => owned))
-    for (const state of new Set([...wanting, ...rewritten])) await this.#capture(state.table, rewritten.has(state))
+    for (const state of new Set([...wanting, ...rewritten])) await this.#capture(state, rewritten.has(state))
     return wanting.length > 0 || rewritten.size > 0
   }
 
@@ -258,16 +259,18 @@ export class StructureWatch {
   }
 
   /** What cannot be locked now is tried again at the next look; until then nothing is believed about it. */
-  async #capture(table: PostgresTable, rewrite: boolean): Promise<void> {
-    const watched = this.#watched.get(table.oid)
+  async #capture(state: CaptureState, rewrite: boolean): Promise<void> {
+    const watched = this.#watched.get(state.table.oid)
     if (watched?.mark === undefined) return
+    const { table } = state
     try {
       await this.#installer.install([table], { attemptsMax: 1, rewrite })
       // What captures it is another thing now, by our own hand.
       this.#watched.set(table.oid, { table, mark: { ...watched.mark, whole: '', capture: '' } })
     } catch (error) {
-      const locked = error instanceof SyncError && (error.code === 'E_LOCK_TIMEOUT' || error.code === 'E_BUSY')
-      if (!locked) throw error
+      if (!(error instanceof SyncError)) throw error
+      if (error.code === 'E_RIGHTS') return this.#warn(incompleteWarning(state, error))
+      if (error.code !== 'E_LOCK_TIMEOUT' && error.code !== 'E_BUSY') throw error
       this.#warn({ code: 'waiting_for_lock', table: table.label, message: error.message })
       const stuckUntil = this.unapplied.replaced.has(table.oid) ? performance.now() + stuckMs : undefined
       this.#watched.set(table.oid, { table, mark: { ...watched.mark, whole: '' }, stuckUntil })
@@ -281,7 +284,7 @@ export class StructureWatch {
     const skip = await this.#connections.use((session) => session.within('look', () => skipNow(session, oid)))
     if (skip === 'none') return
     if (skip !== undefined && skip.reason !== 'partition') {
-      if (skip.table !== undefined) await this.#installer.disarm(skip.table)
+      if (skip.reason === 'no_key' && skip.table !== undefined) await this.#installer.disarm(skip.table)
       throw new SyncError(skip.code, skip.message, { table: table.label, hint: skip.hint })
     }
     this.#drop(oid)
@@ -289,12 +292,6 @@ export class StructureWatch {
   }
 
   #drop(oid: number): void {
-    this.#watched.delete(oid)
-    this.unapplied.delete(oid)
+    for (const each of [this.#watched, this.unapplied]) each.delete(oid)
   }
-}
-
-function isMoved({ mark, stuckUntil }: Watched, now: TableMark | undefined): boolean {
-  if (stuckUntil !== undefined && performance.now() < stuckUntil && now !== undefined) return false
-  return mark === undefined || mark.whole !== now?.whole
 }
