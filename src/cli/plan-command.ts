@@ -8,7 +8,8 @@ import type { CommandLineIo } from './io.js'
 import { addConnectionOptions } from './options.js'
 import { type PlanParts, planReport, planReportAsJson } from './plan-report.js'
 import { addPostgresql } from './postgresql-command.js'
-import { type Flags, type Sides, settleSides } from './settings.js'
+import type { Flags } from './settings.js'
+import { type Sides, settleSides } from './sides.js'
 
 interface PlanFlags extends Flags {
   readonly json?: boolean

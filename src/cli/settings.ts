@@ -1,5 +1,12 @@
 /** What the user typed and the environment → checked settings. */
-import { type Shaping, type SurrealSinkSettings, type SyncConfig, SyncError, type Transform } from '../index.js'
+import {
+  type Shaping,
+  type SurrealSinkOptions,
+  type SurrealSinkSettings,
+  type SyncConfig,
+  SyncError,
+  type Transform,
+} from '../index.js'
 import { limits } from './config-schema.js'
 import { type Layers, layered } from './config-settings.js'
 import { parseDuration } from './duration.js'
@@ -27,6 +34,8 @@ export interface Flags {
   readonly surrealEndpoint?: string
   readonly surrealUsername?: string
   readonly surrealPassword?: string
+  readonly surrealCaFile?: string
+  readonly surrealInsecure?: boolean
   readonly toNamespace?: string
   readonly toDatabase?: string
   readonly existing?: string
@@ -76,6 +85,7 @@ export interface Settings {
     readonly database: string
     readonly username?: string
     readonly password?: string
+    readonly tls?: SurrealSinkOptions['tls']
     readonly existing: (typeof existingModes)[number]
     readonly quarantine: boolean
     readonly values: SurrealSinkSettings['values']
@@ -145,6 +155,7 @@ export function settle(command: CommandName, given: Flags, environment: Environm
       database,
       username: flags.surrealUsername ?? variable('SURREAL_USERNAME') ?? normal?.username,
       password: flags.surrealPassword ?? variable('SURREAL_PASSWORD') ?? normal?.password,
+      tls: tlsOf(flags.surrealCaFile ?? variable('SURREAL_CA_FILE'), flags.surrealInsecure === true),
       existing: choice('--existing', existingModes, flags.existing, 'refuse'),
       quarantine: flags.quarantine === true,
       values,
@@ -172,40 +183,23 @@ export function settle(command: CommandName, given: Flags, environment: Environm
   }
 }
 
-/** The same for commands that need nothing but the source. @throws SyncError `E_CONFIG` */
-export function settleSource(given: Flags, environment: Environment, config?: SyncConfig): Settings['source'] {
+/**
+ * The same for commands that need nothing but the source.
+ * @param shaped Whether it matters how rows are shaped. Otherwise nobody needs the secret of their masks.
+ * @throws SyncError `E_CONFIG`
+ */
+export function settleSource(
+  given: Flags,
+  environment: Environment,
+  config?: SyncConfig,
+  shaped = false,
+): Settings['source'] {
   const layers = layered(given, environment, config)
-  // Rows are not read, so nobody needs the secret of their masks.
-  const source = sourceOf({ ...layers, shaping: undefined, maskSecret: undefined })
+  const source = sourceOf(shaped ? layers : { ...layers, shaping: undefined, maskSecret: undefined })
   const { url } = source
   if (!url) throw missing({ '--source-uri': url })
   databaseOf(url)
   return { ...source, url }
-}
-
-/** Both sides, where the target may be left open. */
-export interface Sides {
-  readonly source: Settings['source']
-  /** Undefined: no namespace and no database was named. */
-  readonly target: Pick<Settings, 'sink' | 'id'> | undefined
-  /** What becomes of rows, also where the target is open. */
-  readonly values: Settings['sink']['values']
-}
-
-/** The same for commands that can do without a target. @throws SyncError `E_CONFIG` */
-export function settleSides(given: Flags, environment: Environment, config?: SyncConfig): Sides {
-  const layers = layered(given, environment, config)
-  const { toNamespace, toDatabase } = layers.flags
-  const { values } = layers
-  if (toNamespace || toDatabase) {
-    const { source, sink, id } = settle('sync', given, environment, config)
-    return { source, target: { sink, id }, values }
-  }
-  const source = sourceOf(layers)
-  const { url } = source
-  if (!url) throw missing({ '--source-uri': url })
-  databaseOf(url)
-  return { source: { ...source, url }, target: undefined, values }
 }
 
 function sourceOf({ flags, env, shaping, maskSecret }: Layers): Omit<Settings['source'], 'url'> & { url?: string } {
@@ -224,6 +218,10 @@ function sourceOf({ flags, env, shaping, maskSecret }: Layers): Omit<Settings['s
     shaping,
     maskSecret,
   }
+}
+
+function tlsOf(ca: string | undefined, insecure: boolean): SurrealSinkOptions['tls'] {
+  return ca === undefined && !insecure ? undefined : { ca, verify: !insecure }
 }
 
 /** The database that a connection string names. */

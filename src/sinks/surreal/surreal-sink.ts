@@ -88,7 +88,6 @@ export class SurrealSink implements Sink, CheckpointStore {
 
   /**
    * Connects, so that a wrong address or password is known at once. Call `close()` if no engine does.
-   *
    * @throws SyncError `E_CONFIG`, `E_UNREACHABLE`, `E_AUTH`, `E_TLS`, `E_MISSING_PACKAGE`
    */
   static async connect(options: SurrealSinkOptions, abortable: Abortable = {}): Promise<SurrealSink> {
@@ -111,6 +110,7 @@ export class SurrealSink implements Sink, CheckpointStore {
     for (const lane of this.#pool.lanes) lane.bind(context.syncId)
     this.#lease = new Lease()
     await this.#pool.first.connection.open(context)
+    if (this.#config.warning !== undefined) this.#warn(this.#config.warning)
   }
 
   async check(tables: readonly Table[], options: PrepareOptions): Promise<void> {

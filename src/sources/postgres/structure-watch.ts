@@ -38,6 +38,9 @@ import { isMoved, type Watched } from './watched-table.js'
 /** Up to so many tables are all compared in the snapshot of each delta. */
 const tablesComparedMax = 200
 
+/** What tables were at a position, by oid. */
+type Known = Readonly<Record<string, string>>
+
 /** How long a table that could not be captured is left alone: each try may take as long as the lock timeout. */
 const stuckMs = 10_000
 
@@ -68,7 +71,7 @@ export class StructureWatch {
   readonly #labels: Set<string>
   #added: PostgresTable[] = []
   #listing: string | undefined
-  #structures: Readonly<Record<string, string>> | undefined
+  #structures: Known | undefined
 
   constructor({ connections, installer, tables, warn, selection, shaper, alterable = () => false }: WatchOptions) {
     this.#connections = connections
@@ -104,7 +107,7 @@ export class StructureWatch {
   }
 
   /** What each table is now, for positions; what is still to be replaced will be so by whoever starts there. */
-  structures(): Readonly<Record<string, string>> {
+  structures(): Known {
     this.#structures ??= Object.fromEntries(
       [...this.#watched].flatMap(([oid, { table, mark }]) => {
         if (mark === undefined) return []
@@ -132,7 +135,7 @@ export class StructureWatch {
    * Looks at every table. One that differs from `known` (from a position) or from the last look in a way that triggers do
    * not see is captured again and marked as pending; one that is gone is no longer followed.
    */
-  async look(known: Readonly<Record<string, string>> = {}): Promise<void> {
+  async look(known: Known = {}): Promise<void> {
     this.#structures = undefined
     const listing = await this.#connections.use(readListing)
     if (listing !== this.#listing && this.#selection !== undefined) await this.#select(known, this.#selection)
@@ -148,10 +151,8 @@ export class StructureWatch {
   }
 
   /** Follows names: a table under a name that is followed is the one to follow. */
-  async #select(known: Readonly<Record<string, string>>, selection: TableSelection): Promise<void> {
-    const { tables, skipped } = await this.#connections.use((session) =>
-      session.within('look', () => introspect(session.client, selection)),
-    )
+  async #select(known: Known, selection: TableSelection): Promise<void> {
+    const { tables, skipped } = await this.#within((session) => introspect(session.client, selection))
     await this.#missing(known, skipped)
     const labels = new Set([...this.#labels, ...Object.values(known).flatMap((text) => parseRecord(text)?.label ?? [])])
     const selected = new Set(tables.map(({ oid }) => oid))
@@ -165,18 +166,19 @@ export class StructureWatch {
       }
       if (watched !== undefined || !labels.has(table.label)) continue
       // Without a mark it is inspected, captured and, being unknown, replaced.
-      this.#watched.set(table.oid, { table: this.#shaper.shape(table), mark: undefined })
+      const [shaped = table] = await this.#within((session) => this.#shaper.shapeAll(session, [table]))
+      this.#watched.set(table.oid, { table: shaped, mark: undefined })
       this.unapplied.replace(table.oid)
       this.#warn(replacedWarning(table, { code: 'table_replaced', what: 'was created anew' }))
     }
   }
 
   /** What became of tables that were followed at the position and are not among those to follow now. */
-  async #missing(known: Readonly<Record<string, string>>, skipped: readonly SkippedTable[]): Promise<void> {
+  async #missing(known: Known, skipped: readonly SkippedTable[]): Promise<void> {
     for (const [oid, text] of Object.entries(known)) {
       const label = parseRecord(text)?.label
       if (this.#watched.has(Number(oid)) || label === undefined) continue
-      const now = await this.#connections.use((session) => session.within('look', () => skipNow(session, Number(oid))))
+      const now = await this.#within((session) => skipNow(session, Number(oid)))
       if (now === undefined) this.#warn(goneWarning(label, 'no longer exists'))
       else if (now !== 'none' && now.reason !== 'partition' && skipped.some((skip) => skip.label === now.label)) {
         throw new SyncError(now.code, now.message, { table: label, hint: now.hint })
@@ -199,17 +201,11 @@ export class StructureWatch {
   }
 
   /** Returns whether it must look again, because it has changed something itself. */
-  async #inspect(
-    oids: readonly number[],
-    marks: ReadonlyMap<number, TableMark>,
-    known: Readonly<Record<string, string>>,
-  ): Promise<boolean> {
-    const states = await this.#connections.use((session) =>
-      session.within('look', async () => {
-        const tables = (await introspectTables(session.client, oids)).map((table) => this.#shaper.shape(table))
-        return this.#installer.states(session, tables)
-      }),
-    )
+  async #inspect(oids: readonly number[], marks: ReadonlyMap<number, TableMark>, known: Known): Promise<boolean> {
+    const states = await this.#within(async (session) => {
+      const tables = await this.#shaper.shapeAll(session, await introspectTables(session.client, oids))
+      return this.#installer.states(session, tables)
+    })
     const found = new Map(states.map((state) => [state.table.oid, state]))
     const rewritten = new Set<CaptureState>()
     for (const oid of oids) {
@@ -281,7 +277,7 @@ export class StructureWatch {
   async #gone(oid: number): Promise<void> {
     const table = this.#watched.get(oid)?.table
     if (table === undefined) return
-    const skip = await this.#connections.use((session) => session.within('look', () => skipNow(session, oid)))
+    const skip = await this.#within((session) => skipNow(session, oid))
     if (skip === 'none') return
     if (skip !== undefined && skip.reason !== 'partition') {
       if (skip.reason === 'no_key' && skip.table !== undefined) await this.#installer.disarm(skip.table)
@@ -289,6 +285,10 @@ export class StructureWatch {
     }
     this.#drop(oid)
     this.#warn(goneWarning(table.label, skip === undefined ? 'no longer exists' : 'became a partition'))
+  }
+
+  #within<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    return this.#connections.use((session) => session.within('look', () => work(session)))
   }
 
   #drop(oid: number): void {
