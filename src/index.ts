@@ -27,7 +27,15 @@ export type { Delta } from './core/delta.js'
 export { SyncError, type SyncErrorCode, type SyncErrorDetails } from './core/errors.js'
 export type { Phase, SyncEvents, SyncWarning, TableProgress } from './core/events.js'
 export type { Column, Table } from './core/schema.js'
-export { type Deletes, defineShape, type Mask, type Shaping, type TableShape, type Transform } from './core/shaping.js'
+export {
+  type ComputedField,
+  type Deletes,
+  defineShape,
+  type Mask,
+  type Shaping,
+  type TableShape,
+  type Transform,
+} from './core/shaping.js'
 export type { PrepareOptions, Sink } from './core/sink.js'
 export type {
   Abortable,
@@ -55,6 +63,14 @@ export type { SyncEngineOptions } from './engine/options.js'
 export type { RetryPolicy } from './engine/retry.js'
 export type { TableResult } from './engine/run.js'
 export { type Plan, type RunOptions, type RunResult, SyncEngine } from './engine/sync-engine.js'
+export type { Health } from './observe/health.js'
+export type { ListenOptions } from './observe/http-server.js'
+export type { EventSource } from './observe/listening.js'
+export type { Observation, ObserveOptions } from './observe/observation.js'
+export { observe } from './observe/observe.js'
+export type { RequestHandler } from './observe/request-handler.js'
+export type { WatchedSource, WatchedStatus } from './observe/source-watch.js'
+export type { RunState } from './observe/tally.js'
 export {
   listQuarantine,
   type QuarantinedRow,

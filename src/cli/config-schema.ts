@@ -51,6 +51,14 @@ const mask: ConfigSchema = {
   ],
 }
 
+const computed: ConfigSchema = {
+  description: 'What works out a field from its row',
+  anyOf: [
+    { ...object({ sql: text('An SQL expression, which PostgreSQL evaluates') }, 'In SQL'), required: ['sql'] },
+    code('A function of the row'),
+  ],
+}
+
 const table = object(
   {
     as: text('Name of the table in the target'),
@@ -59,7 +67,7 @@ const table = object(
     where: text('Only rows for which this SQL expression is true'),
     rename: map(text('Name of the column in the target'), 'Names of columns in the target'),
     mask: map(mask, 'What takes the place of the values of columns, with * and ?'),
-    compute: { ...map(code('A function of the row'), 'Fields worked out from the row'), code: true },
+    compute: map(computed, 'Fields worked out from the row, by the names of the target'),
     transform: code('A function that reshapes rows'),
     deletes,
   },
@@ -126,6 +134,7 @@ export const configProperties = {
   checkpointDir: text('Where checkpoints are saved'),
   timeout: text('Stop after 500ms, 90s, 1m, 2h of following changes'),
   id: text('Name of this pipeline'),
+  http: text('Where to serve metrics, health and a live page: 127.0.0.1:9400'),
   logFormat: oneOf(['text', 'json'], 'Format of the log'),
   logLevel: oneOf(['error', 'warn', 'info', 'debug'], 'Least important lines to log'),
   quiet: flag('Only warnings and errors'),

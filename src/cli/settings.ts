@@ -3,6 +3,7 @@ import { type Shaping, type SurrealSinkSettings, type SyncConfig, SyncError, typ
 import { limits } from './config-schema.js'
 import { type Layers, layered } from './config-settings.js'
 import { parseDuration } from './duration.js'
+import { type HttpAddress, parseHttpAddress } from './http-address.js'
 import { type LogFormat, type LogLevel, logFormats, logLevels } from './log.js'
 import { pipelineId } from './pipeline-id.js'
 import { type TargetSettings, targetDefaults, targetOf } from './target-settings.js'
@@ -52,6 +53,7 @@ export interface Flags {
   readonly replay?: boolean
   readonly timeout?: string
   readonly dryRun?: boolean
+  readonly http?: string
   readonly logFormat?: string
   readonly logLevel?: string
   readonly quiet?: boolean
@@ -97,6 +99,8 @@ export interface Settings {
   readonly takeover: boolean
   readonly timeoutMs: number | undefined
   readonly dryRun: boolean
+  /** Where metrics, health and the live page are served. Undefined: nowhere. */
+  readonly http: HttpAddress | undefined
   readonly logFormat: LogFormat
   readonly logLevel: LogLevel
   /** Whether to show progress. */
@@ -158,6 +162,7 @@ export function settle(command: CommandName, given: Flags, environment: Environm
     takeover: flags.takeover === true,
     timeoutMs: flags.timeout === undefined ? undefined : parseDuration(flags.timeout, '--timeout'),
     dryRun: flags.dryRun === true,
+    http: flags.http === undefined ? undefined : parseHttpAddress(flags.http),
     logFormat: choice('--log-format', logFormats, flags.logFormat, 'text'),
     logLevel: flags.quiet === true ? 'warn' : choice('--log-level', logLevels, flags.logLevel, 'info'),
     progress: flags.quiet !== true,
