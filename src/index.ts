@@ -27,7 +27,15 @@ export type { Delta } from './core/delta.js'
 export { SyncError, type SyncErrorCode, type SyncErrorDetails } from './core/errors.js'
 export type { Phase, SyncEvents, SyncWarning, TableProgress } from './core/events.js'
 export type { Column, Table } from './core/schema.js'
-export { type Deletes, defineShape, type Mask, type Shaping, type TableShape, type Transform } from './core/shaping.js'
+export {
+  type ComputedField,
+  type Deletes,
+  defineShape,
+  type Mask,
+  type Shaping,
+  type TableShape,
+  type Transform,
+} from './core/shaping.js'
 export type { PrepareOptions, Sink } from './core/sink.js'
 export type {
   Abortable,
@@ -75,7 +83,7 @@ export {
 export { type RepairOptions, type RepairResult, repair } from './repair/repair.js'
 export { FanOutSink } from './sinks/fan-out/fan-out-sink.js'
 export { NdjsonSink, type NdjsonSinkOptions, type NdjsonStream } from './sinks/ndjson/ndjson-sink.js'
-export type { AuthLevel } from './sinks/surreal/dial.js'
+export type { AuthLevel, SurrealToken } from './sinks/surreal/dial.js'
 export type { ExistingRecords } from './sinks/surreal/ownership.js'
 export {
   type SurrealAddressOptions,
@@ -84,11 +92,14 @@ export {
   type SurrealSinkOptions,
   type SurrealSinkSettings,
 } from './sinks/surreal/surreal-sink.js'
+export type { SurrealTlsOptions } from './sinks/surreal/tls.js'
 export type { PipelineStatus, SourceStatus, WriterStatus } from './sources/postgres/audit-status.js'
 export type { TriggerLevel } from './sources/postgres/capture-function.js'
+export type { PostgresPassword } from './sources/postgres/connection-settings.js'
 export type { SnapshotMode } from './sources/postgres/snapshot.js'
 export type { KeylessTables } from './sources/postgres/table-selection.js'
 export type { ShapingOptions } from './sources/postgres/table-shape.js'
+export type { PostgresTlsOptions, SslMode } from './sources/postgres/tls-settings.js'
 export { PostgresTriggerSource, type PostgresTriggerSourceOptions } from './sources/postgres/trigger-source.js'
 export type { TableTotals } from './verify/comparison.js'
 export type { Holding, SourceAccess, TargetAccess, VerifiableSource, VerifiableTarget } from './verify/sides.js'

@@ -51,6 +51,14 @@ const mask: ConfigSchema = {
   ],
 }
 
+const computed: ConfigSchema = {
+  description: 'What works out a field from its row',
+  anyOf: [
+    { ...object({ sql: text('An SQL expression, which PostgreSQL evaluates') }, 'In SQL'), required: ['sql'] },
+    code('A function of the row'),
+  ],
+}
+
 const table = object(
   {
     as: text('Name of the table in the target'),
@@ -59,7 +67,7 @@ const table = object(
     where: text('Only rows for which this SQL expression is true'),
     rename: map(text('Name of the column in the target'), 'Names of columns in the target'),
     mask: map(mask, 'What takes the place of the values of columns, with * and ?'),
-    compute: { ...map(code('A function of the row'), 'Fields worked out from the row'), code: true },
+    compute: map(computed, 'Fields worked out from the row, by the names of the target'),
     transform: code('A function that reshapes rows'),
     deletes,
   },
@@ -108,6 +116,8 @@ export const configProperties = {
   surrealEndpoint: text('Address of SurrealDB'),
   surrealUsername: text('User'),
   surrealPassword: text('Password'),
+  surrealCaFile: text('Authority of its certificate, in PEM'),
+  surrealInsecure: flag('Accept any certificate'),
   toNamespace: text('Namespace to write to'),
   toDatabase: text('Database to write to'),
   existing: oneOf(['refuse', 'replace', 'keep'], 'What to do with a target table that holds other records'),

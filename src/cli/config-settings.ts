@@ -38,6 +38,7 @@ export function layered(flags: Flags, env: Environment, config: SyncConfig = {})
     SURREAL_ENDPOINT: config.surrealEndpoint,
     SURREAL_USERNAME: config.surrealUsername,
     SURREAL_PASSWORD: config.surrealPassword,
+    SURREAL_CA_FILE: config.surrealCaFile,
     MASK_SECRET: config.maskSecret,
   }
   const inEnvironment = { ...variables, ...present(env, (text) => text !== '') }
@@ -71,6 +72,7 @@ function withoutVariables(flags: Flags): Flags {
     surrealEndpoint: _endpoint,
     surrealUsername: _username,
     surrealPassword: _secret,
+    surrealCaFile: _ca,
     ...others
   } = flags
   return others

@@ -70,6 +70,8 @@ function addTarget(command: Command): void {
     .option('--surreal-endpoint <url>', `address of SurrealDB (env: SURREAL_ENDPOINT, default: ${defaults.endpoint})`)
     .option('--surreal-username <name>', `user (env: SURREAL_USERNAME, default: ${defaults.username})`)
     .option('--surreal-password <password>', `password (env: SURREAL_PASSWORD, default: ${defaults.password})`)
+    .option('--surreal-ca-file <path>', 'authority of its certificate, in PEM (env: SURREAL_CA_FILE)')
+    .option('--surreal-insecure', 'accept any certificate')
     .option('--to-namespace <name>', 'namespace to write to')
     .option('--to-database <name>', 'database to write to')
     .option('--batch-size <rows>', `rows written at once (default: ${defaults.batchSize})`)

@@ -1,5 +1,12 @@
 /** What the user typed and the environment → checked settings. */
-import { type Shaping, type SurrealSinkSettings, type SyncConfig, SyncError, type Transform } from '../index.js'
+import {
+  type Shaping,
+  type SurrealSinkOptions,
+  type SurrealSinkSettings,
+  type SyncConfig,
+  SyncError,
+  type Transform,
+} from '../index.js'
 import { limits } from './config-schema.js'
 import { type Layers, layered } from './config-settings.js'
 import { parseDuration } from './duration.js'
@@ -28,6 +35,8 @@ export interface Flags {
   readonly surrealEndpoint?: string
   readonly surrealUsername?: string
   readonly surrealPassword?: string
+  readonly surrealCaFile?: string
+  readonly surrealInsecure?: boolean
   readonly toNamespace?: string
   readonly toDatabase?: string
   readonly existing?: string
@@ -78,6 +87,7 @@ export interface Settings {
     readonly database: string
     readonly username?: string
     readonly password?: string
+    readonly tls?: SurrealSinkOptions['tls']
     readonly existing: (typeof existingModes)[number]
     readonly quarantine: boolean
     readonly values: SurrealSinkSettings['values']
@@ -149,6 +159,7 @@ export function settle(command: CommandName, given: Flags, environment: Environm
       database,
       username: flags.surrealUsername ?? variable('SURREAL_USERNAME') ?? normal?.username,
       password: flags.surrealPassword ?? variable('SURREAL_PASSWORD') ?? normal?.password,
+      tls: tlsOf(flags.surrealCaFile ?? variable('SURREAL_CA_FILE'), flags.surrealInsecure === true),
       existing: choice('--existing', existingModes, flags.existing, 'refuse'),
       quarantine: flags.quarantine === true,
       values,
@@ -204,6 +215,10 @@ function sourceOf({ flags, env, shaping, maskSecret }: Layers): Omit<Settings['s
     shaping,
     maskSecret,
   }
+}
+
+function tlsOf(ca: string | undefined, insecure: boolean): SurrealSinkOptions['tls'] {
+  return ca === undefined && !insecure ? undefined : { ca, verify: !insecure }
 }
 
 /** The database that a connection string names. */

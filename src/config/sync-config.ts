@@ -31,6 +31,10 @@ export interface SyncConfig {
   readonly surrealEndpoint?: string
   readonly surrealUsername?: string
   readonly surrealPassword?: string
+  /** The path of a file with the authority of its certificate. */
+  readonly surrealCaFile?: string
+  /** Accept any certificate. */
+  readonly surrealInsecure?: boolean
   readonly toNamespace?: string
   readonly toDatabase?: string
   readonly existing?: ExistingRecords

@@ -12,6 +12,8 @@ const codes = {
   E_BUSY: true,
   /** Wrong name or password. */
   E_AUTH: false,
+  /** The function that gets the password failed. */
+  E_PASSWORD: true,
   /** TLS is not offered, or the certificate is not trusted. */
   E_TLS: false,
   /** The role lacks a right. */

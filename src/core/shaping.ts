@@ -37,6 +37,16 @@ export type Mask = 'hash' | 'null' | null | { readonly truncate: number } | ((va
 export type Deletes = 'hard' | 'soft' | 'ignore' | { readonly soft: string }
 
 /**
+ * What works out a field of a row from that row alone: every time the same from the same row.
+ *
+ * - A function, in this process, of the row as it is after masks, renames and fields of the other kind.
+ * - `{ sql }`: an SQL expression that the source evaluates in the statements that read the row, so that it may stand in a
+ *   config file without code. Trusted, as all configuration is, and of what `where` may use: all columns of the row, by the
+ *   source's names and before masks, and immutable functions. Its result is written as a column of its type is.
+ */
+export type ComputedField<Fields = Row> = ((row: Fields, table: Table) => Value) | { readonly sql: string }
+
+/**
  * How the rows of one table are shaped. Everything is optional; names of columns are those of the source.
  *
  * `Fields` is what its functions see of a row: {@link defineShape} gives it a type.
@@ -57,8 +67,8 @@ export interface TableShape<Fields = Row> {
   readonly rename?: { readonly [column: string]: string }
   /** What takes the place of the values of columns, also with `*` and `?`, before anything else sees them. */
   readonly mask?: { readonly [column: string]: Mask }
-  /** Fields worked out from the row as it is after renaming and masking. A column of the same name is replaced. */
-  readonly compute?: { readonly [field: string]: (row: Fields, table: Table) => Value }
+  /** Fields that are worked out, by the target's names. A column of the same name is replaced; those of the key cannot be. */
+  readonly compute?: { readonly [field: string]: ComputedField<Fields> }
   /** Reshapes the rows of this table, after `compute` and before the engine's `transforms`. */
   readonly transform?: Transform<Fields>
   /** @defaultValue `'hard'` */

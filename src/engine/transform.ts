@@ -2,7 +2,7 @@
 import { deletes, type Row, type RowBatch, upserts } from '../core/batch.js'
 import { SyncError } from '../core/errors.js'
 import type { Column, Table } from '../core/schema.js'
-import type { TableShape, Transform } from '../core/shaping.js'
+import type { ComputedField, TableShape, Transform } from '../core/shaping.js'
 import type { Value } from '../core/value.js'
 
 export type { Transform } from '../core/shaping.js'
@@ -39,7 +39,9 @@ export async function applyTransforms(batch: RowBatch, transforms: readonly Tran
 }
 
 function ownTransforms({ compute = {}, transform }: TableShape): readonly Transform[] {
-  const fields = Object.entries(compute)
+  const fields = Object.entries(compute).filter(
+    (field): field is [string, Computation] => typeof field[1] === 'function',
+  )
   const computing: Transform = (rows, table) => rows.map((row) => computed(row, table, fields))
   return [...(fields.length === 0 ? [] : [computing]), ...(transform === undefined ? [] : [transform])]
 }
@@ -51,7 +53,8 @@ function computed(row: Row, table: Table, fields: readonly (readonly [string, Co
   return result
 }
 
-type Computation = NonNullable<TableShape['compute']>[string]
+/** What is not a function, the source has done. */
+type Computation = Extract<ComputedField, (row: Row, table: Table) => Value>
 
 async function applyOne(
   transform: Transform,

@@ -134,7 +134,8 @@ function obstacle({ key, columns }: SourceTable): string | undefined {
 /** What a shape makes of values, only whoever made it can say; and records that stay are records without a row. */
 function reshaping({ mask = {}, compute = {}, transform, deletes = 'hard' }: TableShape): string | undefined {
   if (Object.keys(mask).length > 0) return 'it has masks'
-  if (Object.keys(compute).length > 0 || transform !== undefined) return 'its rows are reshaped by functions'
+  const functions = [transform, ...Object.values(compute)].some((one) => typeof one === 'function')
+  if (functions) return 'its rows are reshaped by functions'
   return deletes === 'hard' ? undefined : 'records of rows that are gone stay'
 }
 

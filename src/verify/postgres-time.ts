@@ -1,10 +1,11 @@
-/** Dates, timestamps and intervals in the styles `ISO` and `iso_8601`, and what SurrealDB should hold for them. */
+/** Dates, timestamps and intervals in the styles `ISO` and `postgres`, and what SurrealDB should hold for them. */
 import { datetime, duration, object, type SurrealValue, scalar, surrealNull } from './surreal-value.js'
 import type { ValueForms } from './value-forms.js'
 
 const yearMax = 262_142
 const instant = /^(\d+)-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?)?(?:[+-]00(?::00)?)?( BC)?$/
-const parts = /^P(?:(-?\d+)Y)?(?:(-?\d+)M)?(?:(-?\d+)D)?(?:T(?:(-?\d+)H)?(?:(-?\d+)M)?(?:(-?)(\d+)(?:\.(\d+))?S)?)?$/
+const parts =
+  /^(?=.)(?:([+-]?\d+) years?)? ?(?:([+-]?\d+) mons?)? ?(?:([+-]?\d+) days?)? ?(?:([+-]?)(\d+):(\d\d):(\d\d)(?:\.(\d+))?)?$/
 
 /**
  * A date (midnight), timestamp (taken as UTC) or timestamptz (printed in UTC). Infinity, and a year that SurrealDB does not
@@ -44,25 +45,33 @@ function yearText(year: number): string {
   return `${year < 0 ? '-' : '+'}${String(Math.abs(year)).padStart(6, '0')}`
 }
 
-/** A duration where it is neither negative nor has months; otherwise the text as PostgreSQL prints it. */
+/** A duration where it is neither negative nor has months; otherwise text, ISO 8601. Infinity is as PostgreSQL prints it. */
 export function postgresInterval(text: string, { interval }: ValueForms): SurrealValue {
   const match = parts.exec(text)
-  if (match === null || interval === 'string') return scalar('string', text)
-  const [years = 0n, months = 0n, days = 0n, hours = 0n, minutes = 0n] = match
-    .slice(1, 6)
-    .map((part) => BigInt(part ?? 0))
-  const [, , , , , , sign, seconds, fraction = ''] = match
-  const restNanos = BigInt(seconds ?? 0) * 1_000_000_000n + BigInt(fraction.padEnd(9, '0'))
-  const clock = (hours * 3_600n + minutes * 60n) * 1_000_000_000n + (sign === '-' ? -restNanos : restNanos)
+  if (match === null) return scalar('string', text)
+  const [, years = '0', months = '0', days = '0', sign = '', hours = '0', minutes = '0', seconds = '0', decimals = ''] =
+    match
+  const fraction = decimals.replace(/0+$/, '')
+  const time = BigInt(hours) * 3_600n + BigInt(minutes) * 60n + BigInt(seconds)
+  const size = time * 1_000_000_000n + BigInt(fraction.padEnd(9, '0'))
+  const clock = sign === '-' ? -size : size
   if (interval === 'object') {
     return object([
-      ['months', scalar('int', String(years * 12n + months))],
-      ['days', scalar('int', String(days))],
+      ['months', scalar('int', String(BigInt(years) * 12n + BigInt(months)))],
+      ['days', scalar('int', String(BigInt(days)))],
       ['microseconds', scalar('int', String(clock / 1_000n))],
     ])
   }
-  const nanos = days * 86_400_000_000_000n + clock
-  const hasMonths = years * 12n + months !== 0n
-  if (hasMonths || days < 0n || clock < 0n) return scalar('string', text)
-  return duration(nanos / 1_000_000_000n, nanos % 1_000_000_000n)
+  const nanos = BigInt(days) * 86_400_000_000_000n + clock
+  const hasMonths = BigInt(years) !== 0n || BigInt(months) !== 0n
+  if (interval === 'duration' && !hasMonths && BigInt(days) >= 0n && clock >= 0n) {
+    return duration(nanos / 1_000_000_000n, nanos % 1_000_000_000n)
+  }
+  const signed = (size: string, unit: string) => (/^[+-]?[0.]*$/.test(size) ? '' : `${size.replace('+', '')}${unit}`)
+  const dated = signed(years, 'Y') + signed(months, 'M') + signed(days, 'D')
+  const minus = sign === '-' ? '-' : ''
+  const wholeSeconds = `${minus}${Number(seconds)}${fraction === '' ? '' : `.${fraction}`}`
+  const timed =
+    signed(`${minus}${BigInt(hours)}`, 'H') + signed(`${minus}${Number(minutes)}`, 'M') + signed(wholeSeconds, 'S')
+  return scalar('string', dated + timed === '' ? 'PT0S' : `P${dated}${timed === '' ? '' : `T${timed}`}`)
 }

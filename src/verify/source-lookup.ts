@@ -32,9 +32,10 @@ export function keyConditions({ key }: SourceTable, keys: readonly SurrealValue[
     const cells = cellsOf(value, key)
     return cells === undefined ? [] : [cells]
   })
-  const names = key.map((_, index) => `k${index}`)
+  // A blank, so that a filter of the table's columns does not mean them.
+  const names = key.map((_, index) => quote(`key ${index}`))
   const lists = key.map((_, index) => `$${index + 1}::text[]`)
-  const matches = key.map(({ name, castType }, index) => `t.${quote(name)} = k.k${index}::${castType}`)
+  const matches = key.map(({ name, castType }, index) => `t.${quote(name)} = k.${names[index]}::${castType}`)
   return {
     join: `join unnest(${lists.join(', ')}) k (${names.join(', ')}) on ${matches.join(' and ')}`,
     values: key.map((_, index) => rows.map((cells) => cells[index] ?? '')),

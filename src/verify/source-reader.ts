@@ -4,9 +4,9 @@ import { type ExactJson, parseExactJson } from './exact-json.js'
 import { keyPart } from './key-part.js'
 import { type PostgresType, readTypes } from './postgres-type.js'
 import { expectedValue } from './postgres-value.js'
-import { quote } from './quote.js'
 import type { RunSql } from './sides.js'
 import { keyConditions, type Lookup } from './source-lookup.js'
+import { cells, filter, from, sqlFields } from './source-sql.js'
 import { array, printValue, type SurrealValue } from './surreal-value.js'
 import type { ValueForms } from './value-forms.js'
 
@@ -19,6 +19,8 @@ export interface SourceColumn {
   readonly sourceType: string
   /** The type below domains, for casts. */
   readonly castType: string
+  /** It is no column but what this expression gives. */
+  readonly sql?: string
 }
 
 export interface SourceTable {
@@ -43,12 +45,14 @@ export interface ExpectedRecord {
 /** The forms of a column's values. */
 export type FormsOf = (column: SourceColumn) => ValueForms
 
-// What printing depends on, and what could hide rows or run code of the tables' owners.
+// What printing depends on, for expressions of shapes as for whoever replicates; and what could hide rows or run code of the
+// tables' owners.
 const settingsSql = `select ${Object.entries({
   search_path: 'pg_catalog',
   timezone: 'UTC',
-  datestyle: 'ISO',
-  intervalstyle: 'iso_8601',
+  datestyle: 'ISO, YMD',
+  intervalstyle: 'postgres',
+  standard_conforming_strings: 'on',
   bytea_output: 'hex',
   extra_float_digits: '1',
   lc_monetary: 'C',
@@ -131,8 +135,15 @@ export class SourceReader {
   /** All permanent tables outside the system's schemas, with the keys, columns and names that these know better. */
   async tables(replicated: readonly Table[] = []): Promise<readonly SourceTable[]> {
     const typeOf = await readTypes(this.#run)
-    const tables = new Map(replicated.map((table) => [table.label, table]))
-    return (await this.#run(tablesSql)).map(([cell]) => sourceTable(JSON.parse(cell ?? ''), typeOf, tables))
+    const made = new Map(replicated.map((table) => [table.label, table]))
+    const tables: SourceTable[] = []
+    for (const [cell] of await this.#run(tablesSql)) {
+      const row: TableRow = JSON.parse(cell ?? '')
+      const shape = made.get(`${row.schema}.${row.name}`)?.shape
+      const computed = shape === undefined ? [] : await sqlFields(this.#run, from(row), shape, typeOf)
+      tables.push(sourceTable(row, typeOf, made, computed))
+    }
+    return tables
   }
 
   /** Every row of the table, a page at a time. */
@@ -200,10 +211,14 @@ function sourceTable(
   { schema, name, partitioned, columns, key }: TableRow,
   typeOf: (oid: string) => PostgresType,
   tables: ReadonlyMap<string, Table>,
+  computed: readonly SourceColumn[],
 ): SourceTable {
   const label = `${schema}.${name}`
   const replicated = tables.get(label)
-  const shown = new Map(replicated?.columns.map((column) => [sourceName(column), column.name]))
+  const fields = new Set(computed.map(({ name }) => name))
+  const shown = new Map(
+    replicated?.columns.filter(({ name }) => !fields.has(name)).map((column) => [sourceName(column), column.name]),
+  )
   const all = (columns ?? []).flatMap((column) => {
     const field = replicated === undefined ? column.name : shown.get(column.name)
     return field === undefined ? [] : [{ ...column, field, type: typeOf(column.type) }]
@@ -213,32 +228,12 @@ function sourceTable(
   const chosen = known ?? own
   const found = chosen.filter((column) => column !== undefined)
   const identified = found.length === chosen.length ? found : []
-  return { label, schema, name, partitioned, columns: all, key: identified, where: replicated?.shape?.where }
+  const where = replicated?.shape?.where
+  return { label, schema, name, partitioned, columns: [...all, ...computed], key: identified, where }
 }
 
 function sourceName({ name, sourceName: own = name }: Column): string {
   return own
-}
-
-/** On lines of its own, as it stands in the statements that replicate. */
-function filter({ where }: SourceTable): string {
-  return where === undefined ? '' : ` where (\n${where}\n)`
-}
-
-/** A table with old-style children has rows of its own; theirs are theirs. */
-function from({ schema, name, partitioned }: SourceTable): string {
-  return `${partitioned ? '' : 'only '}${quote(schema)}.${quote(name)}`
-}
-
-/** What somebody made types of is printed by the type's own function, never by a cast. */
-function cells({ columns }: SourceTable): string {
-  return columns
-    .map(({ name, type }) => {
-      const cell = `t.${quote(name)}`
-      if (type.kind !== 'printed') return `to_json(${cell})::text`
-      return `to_json(case when ${cell} is distinct from null then format('%s', ${cell}) end)::text`
-    })
-    .join(', ')
 }
 
 function mapping(table: SourceTable, formsOf: FormsOf): (row: readonly (string | null)[]) => ExpectedRecord {

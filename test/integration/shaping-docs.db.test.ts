@@ -52,7 +52,7 @@ describe('docs/shaping-rows.md', () => {
   })
 
   it('has an example for each subject', () => {
-    expect(examples.map(({ language }) => language)).toEqual(['yaml', 'yaml', 'yaml', 'ts', 'yaml', 'yaml'])
+    expect(examples.map(({ language }) => language)).toEqual(['yaml', 'yaml', 'yaml', 'yaml', 'ts', 'yaml', 'yaml'])
   })
 
   it.each(examples.map((example, index) => ({ ...example, index })))(

@@ -35,6 +35,12 @@ const filters = {
   "b is distinct from 'x' and coalesce(a, 0) < 8": (row: Texts) => row.b !== 'x' && Number(row.a ?? 0) < 8,
   'c >= 2 or d is null': (row: Texts) => Number(row.c) >= 2 || row.d === null,
 } as const satisfies Record<string, (row: Texts) => boolean>
+/** Of columns that may be excluded, masked and renamed; the first takes the place of a column unless that has another name. */
+const expressions = {
+  a: { sql: 'd is true', of: (row: Texts) => row.d === 'true' },
+  sum: { sql: 'coalesce(a, 0) + c * 2', of: ({ a = null, c = null }: Texts) => c && Number(a) + Number(c) * 2 },
+  word: { sql: `left(b, 2) || '.'`, of: ({ b = null }: Texts) => (b === null ? null : `${b.slice(0, 2)}.`) },
+} as const satisfies Record<string, { readonly sql: string; of(row: Texts): unknown }>
 const flip: Mask = (value) => (value === true ? 'yes' : 'no')
 const masks: Record<string, readonly Mask[]> = {
   a: ['hash', { truncate: 1 }],
@@ -62,6 +68,7 @@ const anyShape = fc.record({
   ),
   deletes: fc.constantFrom<Deletes>('hard', 'hard', 'soft', { soft: 'gone' }, 'ignore'),
   computes: fc.boolean(),
+  sql: fc.subarray(['a', 'sum', 'word'] as const),
   removes: fc.boolean(),
 })
 const anyKey = fc.integer({ min: 1, max: 9 })
@@ -94,11 +101,15 @@ type RandomShape = typeof anyShape extends fc.Arbitrary<infer S> ? S : never
 type Texts = { readonly [column: string]: string | null }
 type Fields = { readonly [field: string]: unknown }
 
-function shapeOf({ computes, removes, ...shape }: RandomShape): TableShape {
+function shapeOf({ computes, sql, removes, ...shape }: RandomShape): TableShape {
   const given = Object.entries(shape).filter(([, value]) => value !== undefined)
+  const length = (row: Row) => Object.values(row).filter((cell) => cell === null).length
   return {
     ...Object.fromEntries(given),
-    ...(computes && { compute: { length: (row: Row) => Object.values(row).filter((cell) => cell === null).length } }),
+    compute: {
+      ...Object.fromEntries(sql.map((name) => [name, { sql: expressions[name].sql }])),
+      ...(computes && { length }),
+    },
     ...(removes && {
       transform: (rows: readonly Row[]) => rows.map((row) => (Object.values(row).includes('drop') ? null : row)),
     }),
@@ -117,6 +128,7 @@ function expectedOf(row: Texts, key: readonly string[], shape: RandomShape): Fie
     const renamed = shape.rename[name] ?? name
     fields[renamed === 'id' ? 'id_' : renamed] = masked(name, row[name] ?? null, shape.mask[name])
   }
+  for (const name of shape.sql) fields[name] = expressions[name].of(row)
   if (shape.removes && Object.values(fields).includes('drop')) return undefined
   if (shape.computes) fields.length = Object.values(fields).filter((cell) => cell === null).length
   return fields

@@ -296,6 +296,7 @@ describe('a filter', () => {
     `case when active then true else exists_ end`.replace('exists_', 'secret_b > 1'),
     `public.steady(secret_b)`,
     `$q$ ) $q$ <> email`,
+    `jsonb_build_object('a', email) ->> 'a' <> '()'`,
   ]
   const bad: readonly (readonly [string, string])[] = [
     ['true) or (true', 'closes a parenthesis'],
@@ -310,6 +311,8 @@ describe('a filter', () => {
     ['id in (values (1))', 'subquery'],
     ['born < current_date', 'current_date'],
     ['born < now()', 'now, which is not immutable'],
+    ['born < pg_catalog."now" ( )', 'now, which is not immutable'],
+    ['random(1, 2) < 0.5', 'random, which is not immutable'],
     ['random() < 0.5', 'random, which is not immutable'],
     ['public.fickle(secret_b)', 'fickle, which is not immutable'],
     [`current_setting('x') = 'y'`, 'current_setting'],

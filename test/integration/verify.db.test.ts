@@ -84,6 +84,28 @@ describe('at rest', () => {
     expect(result).toMatchObject({ equal: false, tables: [{ skipped: 'it has masks' }] })
   })
 
+  it('reads intervals of every sign, in every form', async () => {
+    const intervals = [
+      '0',
+      '1 day',
+      '-1.5 s',
+      '1 year 2 mons -3 days 4:05:06.789',
+      '-1 mon',
+      '-2 days 01:00',
+      '36:00:00.000001',
+    ]
+    const values = intervals.map((text, index) => `(${index}, ${Array(3).fill(`'${text}'`).join(', ')})`)
+    await client.query(
+      `create table t (id int primary key, a interval, b interval, c interval); insert into t values ${values}`,
+    )
+    const columns = { 'public.t.b': { interval: 'string' }, 'public.t.c': { interval: 'object' } } as const
+    await using replica = await SurrealReplica.open({ url: database.url, sink: { values: { columns } } })
+    await replica.full()
+    expect(await replica.verify()).toMatchObject({ equal: true, rows: intervals.length, differences: 0 })
+    await replica.db.query(`UPDATE t:2 SET b = 'PT1.5S'; UPDATE t:3 SET c.days = 3`)
+    expect(found((await replica.verify()).listed)).toEqual(['public.t different 2 b', 'public.t different 3 c'])
+  })
+
   it('lists as many as asked for, and gives all of them to the listener', async () => {
     await client.query('create table t (id int primary key); insert into t select generate_series(1, 1200)')
     await using replica = await SurrealReplica.open({ url: database.url })

@@ -18,11 +18,13 @@ it('gives the functions of a shape the columns of their table', () => {
       },
       // @ts-expect-error There is no such column.
       other: (user) => user.nme,
+      sql: { sql: 'upper(name)' },
     },
     transform: (users) => users.map((user) => (user.name === null ? null : { ...user, name: user.name.trim() })),
   })
   expectTypeOf(shape).toEqualTypeOf<TableShape>()
-  expect(shape.compute?.initial?.({ id: 1, name: 'Ada', balance: '1' }, { ...table })).toBe('A')
+  const initial = shape.compute?.initial
+  expect(typeof initial === 'function' && initial({ id: 1, name: 'Ada', balance: '1' }, { ...table })).toBe('A')
   expect(new PostgresTriggerSource({ url: 'postgresql://localhost/a', shaping: { users: shape } }).name).toBe(
     'postgresql',
   )

@@ -153,7 +153,8 @@ describe('what is wrong', () => {
     const { config } = (await load({}, 'c.mjs')) ?? {}
     const settings = await settled({}, {}, config ?? {})
     expect(settings).toMatchObject({ transforms: [expect.any(Function)], transformConcurrency: 2 })
-    expect(settings.source.shaping?.users?.compute?.a?.({ b: 3 }, {} as never)).toBe(3)
+    const compute = settings.source.shaping?.users?.compute?.a
+    expect(typeof compute === 'function' && compute({ b: 3 }, {} as never)).toBe(3)
   })
 })
 
@@ -248,6 +249,6 @@ describe('the schema', () => {
     const path = fileURLToPath(new URL('../../config.schema.json', import.meta.url))
     const published: unknown = JSON.parse(await readFile(path, 'utf8'))
     expect(published).toEqual(publishedSchema())
-    expect(JSON.stringify(published)).not.toMatch(/"code"|"transforms"|"compute"/)
+    expect(JSON.stringify(published)).not.toMatch(/"code"|"transforms"|"transform"/)
   })
 })

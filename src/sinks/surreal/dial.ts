@@ -4,11 +4,13 @@ import { SyncError } from '../../core/errors.js'
 import type { Abortable } from '../../core/source.js'
 import type { Address } from './address.js'
 import type { Dial, Link } from './connection.js'
+import { embeddedEngines } from './embedded-engines.js'
 import { reachHint, toSyncError } from './errors.js'
 import { webSocketEngine } from './one-shot-web-socket-engine.js'
 import { RawCborCodec } from './raw-cbor.js'
 import { selectExisting } from './select-database.js'
 import { pause, settle } from './settle.js'
+import { fetchWith, type TlsSettings } from './tls.js'
 
 /** Who signs in, and which database is used. */
 export interface Credentials {
@@ -16,9 +18,14 @@ export interface Credentials {
   readonly database: string
   readonly username?: string
   readonly password?: string
+  /** In place of a name and a password. */
+  readonly token?: SurrealToken
   /** Where the user is defined. By default all three are tried, from the root down. */
   readonly authLevel?: AuthLevel
 }
+
+/** A token (JWT), or a function that gets one: it is called for every new connection. */
+export type SurrealToken = string | (() => string | Promise<string>)
 
 export type AuthLevel = 'root' | 'namespace' | 'database'
 
@@ -26,12 +33,14 @@ interface DialOptions {
   readonly address: Address
   readonly credentials: Credentials
   readonly connectTimeoutMs: number
+  readonly tls?: TlsSettings
 }
 
 /** Connects to a server by ws, wss, http or https. */
 export function remoteDial(options: DialOptions): Dial {
   const levels = new SignInLevels(options.credentials)
-  return (abortable) => levels.try((level) => openUrl(options, remoteEngines, level, abortable))
+  const engines = () => remoteEngines(options.tls)
+  return (abortable) => levels.try((level) => openUrl(options, engines, level, abortable))
 }
 
 /** A file stays locked for a moment after it was closed. */
@@ -41,7 +50,7 @@ const lockDelayMs = 100
 /** Opens an engine in this process. Every lane gets the same one, because a database file has one opener. */
 export function embeddedDial(options: DialOptions): Dial {
   // The engine trusts whoever opens it, and refuses to sign in to a new database, which has no users.
-  const levels = new SignInLevels({ ...options.credentials, username: undefined })
+  const levels = new SignInLevels({ ...options.credentials, username: undefined, token: undefined })
   const dial: Dial = async (abortable) => {
     const engines = await embeddedEngines(options.address)
     for (let attempt = 1; ; attempt += 1) {
@@ -105,12 +114,13 @@ class SignInLevels {
 }
 
 async function openUrl(
-  { address, credentials, connectTimeoutMs }: DialOptions,
+  { address, credentials, connectTimeoutMs, tls }: DialOptions,
   engines: (connection: Requests) => Engines,
   level: AuthLevel | undefined,
   { signal }: Abortable,
 ): Promise<Link> {
-  const requests = new Requests()
+  const token = address.embedded ? undefined : await tokenOf(credentials)
+  const requests = new Requests(tls)
   let engineFailed: (error: unknown) => void = () => {}
   const failed = new Promise<never>((_, reject) => {
     engineFailed = reject
@@ -133,7 +143,7 @@ async function openUrl(
     // The end is often reported before the reason, which must win.
     const ended = new Promise<never>((_, reject) => link.onLost((error) => setImmediate(reject, error)))
     ended.catch(() => {})
-    const options = { authentication: authentication(credentials, level), reconnect: false }
+    const options = { authentication: token ?? authentication(credentials, level), reconnect: false }
     const connected = db
       .connect(address.embedded ? 'mem://' : address.url, options)
       .then(() => selectExisting(db, credentials))
@@ -161,6 +171,16 @@ function authentication({ namespace, database, username, password }: Credentials
   if (username === undefined || password === undefined || level === undefined) return undefined
   if (level === 'root') return { username, password }
   return level === 'namespace' ? { namespace, username, password } : { namespace, database, username, password }
+}
+
+async function tokenOf({ token }: Credentials): Promise<string | undefined> {
+  if (typeof token !== 'function') return token
+  try {
+    return await token()
+  } catch (cause) {
+    if (cause instanceof SyncError) throw cause
+    throw new SyncError('E_PASSWORD', 'The function that gets the token for SurrealDB failed', { cause })
+  }
 }
 
 function linkTo(db: Surreal, close: () => Promise<unknown>, embedded: boolean): Link {
@@ -228,18 +248,24 @@ function shared(dial: Dial): Dial {
   }
 }
 
-/** The HTTP requests of one connection, so that dropping it ends them. */
+/** The HTTP requests of one connection, so that dropping it ends them. A redirect is an answer like any other. */
 class Requests {
   readonly #controller = new AbortController()
-  readonly fetch: typeof fetch = (input, init) => fetch(input, { ...init, signal: this.#controller.signal })
+  readonly #fetch: typeof fetch
+  readonly fetch: typeof fetch = (input, init) =>
+    this.#fetch(input, { ...init, redirect: 'manual', signal: this.#controller.signal })
+
+  constructor(tls: TlsSettings) {
+    this.#fetch = tls === undefined ? fetch : fetchWith(tls)
+  }
 
   abort(): void {
     this.#controller.abort()
   }
 }
 
-function remoteEngines(): Engines {
-  return { ...createRemoteEngines(), ws: webSocketEngine, wss: webSocketEngine }
+function remoteEngines(tls: TlsSettings): Engines {
+  return { ...createRemoteEngines(), ws: webSocketEngine(tls), wss: webSocketEngine(tls) }
 }
 
 /** The SDK does not tell why an engine failed to open, and would wait for ever. */
@@ -252,45 +278,4 @@ function observed(engines: Engines, failed: (error: unknown) => void): Engines {
       return engine
     }
   return Object.fromEntries(Object.entries(engines).map(([name, factory]) => [name, observe(factory)]))
-}
-
-/** The engine gets the path as it was given: a URL would change spaces and other characters in it. */
-async function embeddedEngines(address: Address): Promise<Engines> {
-  const { createNodeEngines } = await importNode()
-  const factory = createNodeEngines()[address.protocol.slice(0, -1)]
-  if (factory === undefined) throw new SyncError('E_CONFIG', `The engine of ${address.label} is not available`)
-  const open: EngineFactory = (context) => {
-    const engine = factory(context)
-    const original = engine.open.bind(engine)
-    engine.open = (state) => {
-      state.url = new VerbatimUrl(address.url)
-      original(state)
-    }
-    return engine
-  }
-  return { mem: open }
-}
-
-class VerbatimUrl extends URL {
-  readonly #text: string
-
-  constructor(text: string) {
-    super('mem://')
-    this.#text = text
-  }
-
-  override toString(): string {
-    return this.#text
-  }
-}
-
-async function importNode(): Promise<typeof import('@surrealdb/node')> {
-  try {
-    return await import('@surrealdb/node')
-  } catch (error) {
-    throw new SyncError('E_MISSING_PACKAGE', 'An embedded database needs the package @surrealdb/node', {
-      hint: 'Install it: npm install @surrealdb/node@3',
-      cause: error,
-    })
-  }
 }

@@ -173,6 +173,10 @@ const serverVerdicts: readonly (readonly [RegExp, Verdict])[] = [
     { code: 'E_AUTH', sentence: 'SurrealDB refuses the user name or password', hint: signInHint },
   ],
   [
+    /InvalidToken|Base64 error/,
+    { code: 'E_AUTH', sentence: 'SurrealDB refuses the token', hint: 'Check that it is a whole access token (JWT).' },
+  ],
+  [
     /IAM error|not enough permissions|anonymous access not allowed|^NotAllowed /i,
     { code: 'E_RIGHTS', sentence: 'The user lacks a right in SurrealDB', hint: editorHint },
   ],

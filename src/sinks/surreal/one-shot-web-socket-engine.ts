@@ -20,6 +20,7 @@ import {
   UnsupportedFeatureError,
 } from 'surrealdb'
 import { type RawData, WebSocket } from 'ws'
+import type { TlsSettings } from './tls.js'
 
 /** How often the peer is asked for a sign of life, and how many unanswered rounds are one too many. */
 const pingIntervalMs = 5_000
@@ -39,6 +40,7 @@ export class OneShotWebSocketEngine extends RpcEngine implements SurrealEngine {
     Features.Sessions,
     Features.Transactions,
   ])
+  readonly #tls: TlsSettings
   readonly #publisher = new Publisher<EngineEvents>()
   readonly #calls = new Map<string, Call>()
   #socket: WebSocket | undefined
@@ -49,9 +51,15 @@ export class OneShotWebSocketEngine extends RpcEngine implements SurrealEngine {
     return this.#publisher.subscribe(event, listener)
   }
 
+  constructor(context: DriverContext, tls: TlsSettings) {
+    super(context)
+    this.#tls = tls
+  }
+
   open(state: ConnectionState): void {
     this._state = state
-    const socket = new WebSocket(state.url, 'cbor', { perMessageDeflate: false, maxPayload: messageBytesMax })
+    const limits = { perMessageDeflate: false, maxPayload: messageBytesMax }
+    const socket = new WebSocket(state.url, 'cbor', { ...limits, ...this.#tls })
     this.#socket = socket
     const alive = () => {
       this.#silentRounds = 0
@@ -158,8 +166,8 @@ export class OneShotWebSocketEngine extends RpcEngine implements SurrealEngine {
 }
 
 /** The engines for `ws:` and `wss:`. */
-export function webSocketEngine(context: DriverContext): SurrealEngine {
-  return new OneShotWebSocketEngine(context)
+export function webSocketEngine(tls: TlsSettings): (context: DriverContext) => SurrealEngine {
+  return (context) => new OneShotWebSocketEngine(context, tls)
 }
 
 function bytesOf(data: RawData): Uint8Array {

@@ -1,13 +1,15 @@
 /** The options of the sink, their defaults and limits. */
 import type { Surreal } from 'surrealdb'
 import { SyncError } from '../../core/errors.js'
+import type { SyncWarning } from '../../core/events.js'
 import type { Table } from '../../core/schema.js'
 import type { BatchLimits } from '../../core/source.js'
 import { type Address, parseAddress } from './address.js'
 import type { Dial } from './connection.js'
-import { type AuthLevel, customDial, embeddedDial, remoteDial } from './dial.js'
+import { type AuthLevel, customDial, embeddedDial, remoteDial, type SurrealToken } from './dial.js'
 import type { ExistingRecords } from './ownership.js'
 import type { PieceLimits } from './row-encoder.js'
+import { type SurrealTlsOptions, tlsSettings, tlsWarning } from './tls.js'
 import { choose, type ValueOptions } from './types.js'
 import { ValueChoices, type ValueSettings } from './value-choices.js'
 
@@ -25,6 +27,13 @@ export interface SurrealAddressOptions {
   readonly password?: string
   /** Where the user is defined. By default the root, the namespace and the database are tried in turn. */
   readonly authLevel?: AuthLevel
+  /**
+   * In place of a name and a password: an access token (JWT) for this database. A function is called for every new
+   * connection; if it fails, the run tries again (`E_PASSWORD`), unless what it throws is a `SyncError` that says otherwise.
+   */
+  readonly token?: SurrealToken
+  /** For `wss://` and `https://`. */
+  readonly tls?: SurrealTlsOptions
   readonly connect?: undefined
   readonly disconnect?: undefined
 }
@@ -39,6 +48,7 @@ export interface SurrealFactoryOptions {
   /** @defaultValue closes the instance */
   readonly disconnect?: (db: Surreal) => Promise<unknown>
   readonly url?: undefined
+  readonly tls?: undefined
 }
 
 export interface SurrealSinkSettings extends ValueOptions {
@@ -79,6 +89,8 @@ export type SurrealSinkOptions = (SurrealAddressOptions | SurrealFactoryOptions)
 export interface SinkConfig {
   readonly dial: Dial
   readonly address?: string
+  /** To be told when it is opened. */
+  readonly warning?: SyncWarning
   /** Undefined: the caller's factory chooses the database. */
   readonly namespace?: string
   readonly database?: string
@@ -140,6 +152,7 @@ export function sinkConfig(options: SurrealSinkOptions): SinkConfig {
   return {
     dial: dialFor(options, address),
     address: address?.label,
+    warning: address === undefined ? undefined : tlsWarning(address, options.tls),
     namespace: options.url === undefined ? undefined : required('namespace', options.namespace),
     database: options.url === undefined ? undefined : required('database', options.database),
     writers: Math.min(positive('writers', options.writers) ?? defaults.writers, defaults.writersMax),
@@ -173,7 +186,7 @@ function dialFor(options: SurrealSinkOptions, address: Address | undefined): Dia
     if (typeof options.connect !== 'function') throw new SyncError('E_CONFIG', 'Neither url nor connect was given')
     return customDial(options.connect, options.disconnect ?? ((db) => db.close()), connectTimeoutMs)
   }
-  const { username, password, authLevel } = options
+  const { username, password, authLevel, token } = options
   if ((username === undefined) !== (password === undefined)) {
     throw new SyncError('E_CONFIG', 'A username needs a password, and a password a username')
   }
@@ -183,8 +196,13 @@ function dialFor(options: SurrealSinkOptions, address: Address | undefined): Dia
     username,
     password,
     authLevel,
+    token,
   }
-  return (address.embedded ? embeddedDial : remoteDial)({ address, credentials, connectTimeoutMs })
+  if (token !== undefined && username !== undefined) {
+    throw new SyncError('E_CONFIG', 'There are both a token and a user name for SurrealDB', { hint: 'Choose one.' })
+  }
+  const tls = tlsSettings(address, options.tls)
+  return (address.embedded ? embeddedDial : remoteDial)({ address, credentials, connectTimeoutMs, tls })
 }
 
 function required(name: string, given: string | undefined): string {

@@ -84,7 +84,6 @@ function postgresColumn(column: CatalogColumn, type: ColumnType, description: un
     unknownType: type.unknown,
     identity: hash([identityOf(column), select, description]),
     startsNull: column.nullable && column.generated === '' && !column.missing,
-    selectFrom: (alias) => type.select(`${alias}.${quoted}`),
     printed: type.printed,
   }
 }

@@ -1,17 +1,18 @@
 /** Columns that came or went, where that is all that happened to a table. */
 import type { Alteration } from '../../core/alteration.js'
 import type { PostgresTable } from './postgres-table.js'
+import { expressionsOf, usesWholeRow } from './row-expression.js'
 
 export interface ColumnChanges extends Alteration {
   readonly before: PostgresTable
 }
 
 /**
- * Undefined: more happened than that, or rows have other values than NULL in a column that was added. That no row was
- * rewritten is for the caller to know.
+ * Undefined: more happened than that, rows have other values than NULL in a column that was added, or SQL of the shape says
+ * something of rows as a whole. That no row was rewritten is for the caller to know.
  */
 export function columnChanges(before: PostgresTable, table: PostgresTable): ColumnChanges | undefined {
-  if (before.frame !== table.frame) return undefined
+  if (before.frame !== table.frame || expressionsOf(table).some(usesWholeRow)) return undefined
   const old = new Map(before.columns.map((column) => [column.attnum, column]))
   const added = table.columns.filter(({ attnum }) => !old.delete(attnum))
   const dropped = [...old.values()]

@@ -1,52 +1,55 @@
-/** Connection strings → explicit settings, with TLS as libpq means it. */
-import { readFileSync } from 'node:fs'
+/** Connection strings → explicit settings. */
 import { isIP } from 'node:net'
 import { SyncError } from '../../core/errors.js'
-
-/** How to encrypt, in the order in which it is tried. `plain` is no TLS. */
-export type TlsAttempt =
-  | { readonly kind: 'plain'; readonly warn: boolean }
-  | {
-      readonly kind: 'tls'
-      readonly ca?: string
-      readonly cert?: string
-      readonly key?: string
-      readonly verify: 'none' | 'chain' | 'full'
-    }
+import { findPassword, passwordFile } from './password-file.js'
+import { type PostgresTlsOptions, type TlsAttempt, tlsAttempts } from './tls-settings.js'
 
 export interface ConnectionSettings {
   /** A host name, an address, or the directory of a Unix socket. */
   readonly host: string
   readonly port: number
-  readonly database: string | undefined
-  readonly user: string | undefined
-  readonly password: string | undefined
+  readonly database: string
+  readonly user: string
+  /** Called for each connection that needs one. A function, so that no inspection shows it. @throws SyncError */
+  readonly password: () => Promise<string>
   readonly tls: readonly TlsAttempt[]
   /** Bind the password exchange to the TLS connection. */
   readonly channelBinding: boolean
 }
 
+/** A password, or a function that gets one: it is called for every new connection, as tokens that expire need it. */
+export type PostgresPassword = string | (() => string | Promise<string>)
+
 export interface ConnectionOverrides {
   readonly database?: string
   readonly user?: string
-  readonly password?: string
+  readonly password?: PostgresPassword
+  readonly tls?: PostgresTlsOptions
 }
 
 const knownParameters = new Set([
-  ...['host', 'port', 'user', 'password', 'dbname', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'channel_binding'],
+  ...['host', 'port', 'user', 'password', 'dbname', 'passfile', 'channel_binding'],
+  ...['sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslpassword'],
   // Accepted because providers put them into the strings that they hand out; they change nothing here.
-  ...['application_name', 'connect_timeout', 'gssencmode', 'target_session_attrs'],
+  ...['application_name', 'connect_timeout', 'gssencmode', 'target_session_attrs', 'uselibpqcompat'],
 ])
+
+interface Environment {
+  readonly [name: string]: string | undefined
+  readonly USER?: string | undefined
+  readonly USERNAME?: string | undefined
+}
 
 /**
  * Reads `postgresql://user:password@host:port/database?sslmode=…`. What is missing comes from PGHOST, PGPORT, PGUSER,
- * PGDATABASE, PGPASSWORD and PGSSLMODE. See https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
+ * PGDATABASE, PGPASSWORD, PGPASSFILE or `~/.pgpass`, PGSSLMODE, PGSSLROOTCERT, PGSSLCERT and PGSSLKEY.
+ * See https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING
  * @throws SyncError `E_CONFIG`
  */
 export function parseConnection(
   text: string,
   overrides: ConnectionOverrides = {},
-  environment = process.env,
+  environment: Environment = process.env,
 ): ConnectionSettings {
   const url = parseUrl(text)
   for (const name of url.searchParams.keys()) {
@@ -54,30 +57,66 @@ export function parseConnection(
   }
   const parameter = (name: string) => url.searchParams.get(name) ?? undefined
   const host =
-    parameter('host') ??
-    (decodeURIComponent(url.hostname).replace(/^\[|\]$/g, '') || (environment['PGHOST'] ?? 'localhost'))
-  const port = Number(url.port || (parameter('port') ?? environment['PGPORT'] ?? 5432))
+    parameter('host') ?? (decoded(url.hostname).replace(/^\[|\]$/g, '') || (environment.PGHOST ?? 'localhost'))
+  const port = Number(url.port || (parameter('port') ?? environment.PGPORT ?? 5432))
   if (!Number.isInteger(port) || port < 1 || port > 65_535)
     throw invalid('has a port that is not a number from 1 to 65535')
-  const mode = parameter('sslmode') ?? environment['PGSSLMODE']
+  const user =
+    overrides.user ??
+    (decoded(url.username) ||
+      (parameter('user') ?? environment.PGUSER ?? environment.USER ?? environment.USERNAME ?? ''))
+  const database =
+    overrides.database ?? (decoded(url.pathname.slice(1)) || (parameter('dbname') ?? environment.PGDATABASE ?? user))
+  const password = overrides.password ?? (decoded(url.password) || (parameter('password') ?? environment.PGPASSWORD))
+  const file = parameter('passfile') ?? passwordFile(environment)
   return {
-    host,
-    port,
-    database:
-      overrides.database ??
-      (decodeURIComponent(url.pathname.slice(1)) || (parameter('dbname') ?? environment['PGDATABASE'])),
-    user: overrides.user ?? (decodeURIComponent(url.username) || (parameter('user') ?? environment['PGUSER'])),
-    password:
-      overrides.password ?? (decodeURIComponent(url.password) || (parameter('password') ?? environment['PGPASSWORD'])),
-    tls: host.startsWith('/') ? [{ kind: 'plain', warn: false }] : tlsAttempts(mode, host, parameter),
+    ...{ host, port, database, user },
+    password: () => passwordOf(password, () => file && findPassword(file, { host, port, database, user })),
+    tls: tlsAttempts(host, tlsOptions(parameter, overrides.tls, environment), environment),
     channelBinding: ['prefer', 'require'].includes(parameter('channel_binding') ?? ''),
   }
 }
 
 /** Where the settings lead to, for people: `postgresql://localhost:5432/myapp`. */
-export function describeAddress({ host, port, database = '' }: ConnectionSettings): string {
+export function describeAddress({ host, port, database }: ConnectionSettings): string {
   if (host.startsWith('/')) return `postgresql:///${database}?host=${host}&port=${port}`
   return `postgresql://${isIP(host) === 6 ? `[${host}]` : host}:${port}/${database}`
+}
+
+function tlsOptions(
+  parameter: (name: string) => string | undefined,
+  { mode, ca, cert, key, passphrase }: PostgresTlsOptions = {},
+  environment: Environment,
+): PostgresTlsOptions {
+  const given = (name: string) => parameter(name) ?? (environment[`PG${name.toUpperCase()}`] || undefined)
+  return {
+    // It is compared with those that there are.
+    mode: mode ?? (given('sslmode') as PostgresTlsOptions['mode']),
+    ca: ca ?? given('sslrootcert'),
+    cert: cert ?? given('sslcert'),
+    key: key ?? given('sslkey'),
+    passphrase: passphrase ?? parameter('sslpassword'),
+  }
+}
+
+async function passwordOf(
+  given: PostgresPassword | undefined,
+  find: () => Promise<string | undefined> | string | undefined,
+): Promise<string> {
+  const password = typeof given === 'function' ? await called(given) : (given ?? (await find()))
+  if (typeof password === 'string' && password !== '') return password
+  throw new SyncError('E_AUTH', 'PostgreSQL asks for a password, and there is none', {
+    hint: 'Give it in the connection string, in PGPASSWORD, or in a file that PGPASSFILE names.',
+  })
+}
+
+async function called(given: () => string | Promise<string>): Promise<string> {
+  try {
+    return await given()
+  } catch (cause) {
+    if (cause instanceof SyncError) throw cause
+    throw new SyncError('E_PASSWORD', 'The function that gets the password for PostgreSQL failed', { cause })
+  }
 }
 
 function parseUrl(text: string): URL {
@@ -90,49 +129,11 @@ function parseUrl(text: string): URL {
   }
 }
 
-function tlsAttempts(
-  mode: string | undefined,
-  host: string,
-  parameter: (name: string) => string | undefined,
-): readonly TlsAttempt[] {
-  const files = { ca: file(parameter('sslrootcert')), cert: file(parameter('sslcert')), key: file(parameter('sslkey')) }
-  const tls = (verify: 'none' | 'chain' | 'full'): TlsAttempt => ({ kind: 'tls', verify, ...files })
-  const plain: TlsAttempt = { kind: 'plain', warn: false }
-  switch (mode) {
-    case undefined:
-      return isNear(host) ? [tls('full'), { kind: 'plain', warn: true }] : [tls('full')]
-    case 'disable':
-      return [plain]
-    case 'allow':
-      return [plain, tls('none')]
-    case 'prefer':
-      return [tls('none'), plain]
-    case 'no-verify':
-      return [tls('none')]
-    case 'require':
-      return [tls(files.ca === undefined ? 'none' : 'chain')]
-    case 'verify-ca':
-      return [tls('chain')]
-    case 'verify-full':
-      return [tls('full')]
-    default:
-      throw invalid('has an unknown sslmode', 'Use disable, allow, prefer, require, verify-ca or verify-full.')
-  }
-}
-
-/** Loopback, single-label and private addresses, where a server without TLS is usual. */
-function isNear(host: string): boolean {
-  if (isIP(host) === 0) return !host.includes('.')
-  if (isIP(host) === 6) return host === '::1' || /^f[cd]/i.test(host)
-  return /^(127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|169\.254\.)/.test(host)
-}
-
-function file(path: string | undefined): string | undefined {
-  if (path === undefined || path === 'system') return undefined
+function decoded(text: string): string {
   try {
-    return readFileSync(path, 'utf8')
+    return decodeURIComponent(text)
   } catch {
-    throw invalid(`names a certificate or key file that cannot be read`)
+    throw invalid('contains a % that is not followed by two hexadecimal digits')
   }
 }
 

@@ -3,9 +3,10 @@ import type { ConnectionOptions } from 'node:tls'
 import pg from 'pg'
 import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
-import type { ConnectionSettings, TlsAttempt } from './connection-settings.js'
-import { sourceError } from './errors.js'
+import type { ConnectionSettings } from './connection-settings.js'
+import { isAboutTls, sourceError, stateOf } from './errors.js'
 import { Session, type SessionLimits } from './session.js'
+import type { TlsAttempt } from './tls-settings.js'
 
 const limits = { idleMax: 6, connectMsMax: 10_000, keepAliveMs: 10_000 }
 
@@ -90,27 +91,25 @@ export class Connections {
       } catch (error) {
         destroy(client)
         failure = error
-        if (!isAboutTls(error)) break
+        if (!isForNext(attempt, error)) break
       }
     }
-    throw this.#connectError(failure)
+    throw connectError(failure, this.#settings)
   }
 
   #client(attempt: TlsAttempt): pg.Client {
     const { host, port, database, user, password, channelBinding } = this.#settings
-    const client = new pg.Client({
-      host,
-      port,
-      database,
-      user,
-      password,
+    const config: pg.ClientConfig = {
+      ...{ host, port, database, user, password },
       ssl: attempt.kind === 'plain' ? false : tlsOptions(attempt),
       enableChannelBinding: channelBinding,
       application_name: this.applicationName,
       connectionTimeoutMillis: limits.connectMsMax,
       keepAlive: true,
       keepAliveInitialDelayMillis: limits.keepAliveMs,
-    })
+    }
+    // Without it the driver would look into the environment.
+    const client = new pg.Client(Object.assign(config, { sslnegotiation: 'postgres' }))
     // A connection that breaks while idle is noticed here; one in use rejects its query as well.
     client.on('error', () => {
       const index = this.#idle.indexOf(client)
@@ -120,28 +119,11 @@ export class Connections {
   }
 
   #accepted(attempt: TlsAttempt): void {
-    if (this.#attempt === undefined && attempt.kind === 'plain' && attempt.warn) {
-      this.#warn({
-        code: 'plaintext',
-        message: `PostgreSQL at ${this.#settings.host} offers no TLS: the connection is not encrypted`,
-      })
+    if (this.#attempt === undefined && attempt.warning !== undefined) {
+      const code = attempt.kind === 'plain' ? 'plaintext' : 'tls_unverified'
+      this.#warn({ code, message: attempt.warning })
     }
     this.#attempt = attempt
-  }
-
-  #connectError(error: unknown): SyncError {
-    const { host, port } = this.#settings
-    if (isAboutTls(error)) {
-      return new SyncError(
-        'E_TLS',
-        `PostgreSQL at ${host}:${port} and this client do not agree on TLS: ${error instanceof Error ? error.message : 'unknown failure'}`,
-        {
-          hint: 'Say sslmode=disable, require, verify-ca or verify-full in the connection string, with sslrootcert for a private authority.',
-          cause: error,
-        },
-      )
-    }
-    return sourceError(error, `connecting to ${host}:${port}`)
   }
 }
 
@@ -154,21 +136,38 @@ function destroy(client: pg.Client): void {
   }
 }
 
-function isAboutTls(error: unknown): boolean {
-  if (!(error instanceof Error)) return false
-  if (/server does not support SSL/.test(error.message)) return true
-  const code: unknown = Reflect.get(error, 'code')
-  return (
-    typeof code === 'string' &&
-    /^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|ERR_TLS|ERR_SSL|HOSTNAME_MISMATCH)/.test(code)
-  )
+/** Whether another way to connect is to be tried. A certificate that does not hold is no reason to do without one. */
+function isForNext({ next }: TlsAttempt, error: unknown): boolean {
+  if (next === 'never') return false
+  return isNotOffered(error) || (next === 'refused' && (isAboutTls(error) || stateOf(error) === noEntry))
 }
 
-function tlsOptions({ ca, cert, key, verify }: Extract<TlsAttempt, { kind: 'tls' }>): ConnectionOptions {
+/** pg_hba.conf lets nobody in who comes like this. */
+const noEntry = '28000'
+
+function isNotOffered(error: unknown): boolean {
+  return error instanceof Error && /server does not support SSL/.test(error.message)
+}
+
+function connectError(error: unknown, { host, port }: ConnectionSettings): SyncError {
+  const known = sourceError(error, `connecting to ${host}:${port}`)
+  if (known.code !== 'E_TLS') return known
+  if (isNotOffered(error)) {
+    return new SyncError('E_TLS', `PostgreSQL at ${host}:${port} offers no TLS`, {
+      hint: 'Turn it on at the server (ssl = on), or say sslmode=disable in the connection string: then nothing is encrypted.',
+      cause: error,
+    })
+  }
+  const reason = error instanceof Error ? error.message : 'unknown failure'
+  return new SyncError('E_TLS', `The TLS of PostgreSQL at ${host}:${port} is not to be trusted: ${reason}`, {
+    hint: 'Name the certificate of its authority with sslrootcert in the connection string, or say sslmode=require, which takes any certificate.',
+    cause: error,
+  })
+}
+
+function tlsOptions({ context, verify }: Extract<TlsAttempt, { kind: 'tls' }>): ConnectionOptions {
   return {
-    ca,
-    cert,
-    key,
+    secureContext: context(),
     rejectUnauthorized: verify !== 'none',
     ...(verify === 'chain' ? { checkServerIdentity: () => undefined } : {}),
   }

@@ -15,12 +15,9 @@ export interface CopyBatchOptions {
   readonly rows?: Int32Array
 }
 
-/**
- * The select list that the columns' codecs understand. With an alias the columns are taken from there.
- * @param alias A quoted name.
- */
-export function selectList(columns: readonly PostgresColumn[], alias?: string): string {
-  return columns.map((column) => (alias === undefined ? column.select : column.selectFrom(alias))).join(', ')
+/** The select list that the columns' codecs understand. */
+export function selectList(columns: readonly PostgresColumn[]): string {
+  return columns.map(({ select }) => select).join(', ')
 }
 
 /** Rows of one COPY chunk. Each iteration and each cursor decodes afresh. */

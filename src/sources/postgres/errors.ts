@@ -74,8 +74,7 @@ function classify(error: unknown): SyncErrorCode {
     if (code === 'XX000' && /tuple concurrently/.test(message)) return 'E_BUSY'
     return byState[code] ?? byState[code.slice(0, 2)] ?? 'E_SOURCE'
   }
-  if (/^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|ERR_TLS|ERR_SSL|HOSTNAME_MISMATCH)/.test(code)) return 'E_TLS'
-  if (/server does not support SSL/.test(message)) return 'E_TLS'
+  if (isAboutTls(error)) return 'E_TLS'
   // What answers is not PostgreSQL.
   if (/error establishing an SSL connection/.test(message)) return 'E_UNREACHABLE'
   if (/timeout expired|timeout exceeded/.test(message)) return 'E_UNREACHABLE'
@@ -85,6 +84,14 @@ function classify(error: unknown): SyncErrorCode {
     return 'E_CONNECTION_LOST'
   return 'E_SOURCE'
 }
+
+/** Whether encryption is the reason: none is offered, a certificate does not hold, or the two sides do not agree. */
+export function isAboutTls(error: unknown): boolean {
+  if (error instanceof Error && /server does not support SSL/.test(error.message)) return true
+  return tlsCodes.test(stringField(error, 'code') ?? '')
+}
+
+const tlsCodes = /^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|ERR_TLS|ERR_SSL|HOSTNAME_MISMATCH|EPROTO$)/
 
 /** Errors of the server carry a severity beside the SQLSTATE; system errors do not. */
 function isState(error: unknown): boolean {

@@ -52,7 +52,6 @@ function systemColumn(
     unknownType: false,
     identity: name,
     startsNull: false,
-    selectFrom: (alias) => `${alias}.${quoted}${cast}`,
     printed: (reference) => `${reference}::pg_catalog.text`,
     castType: name === 'ctid' ? 'pg_catalog.tid' : 'pg_catalog.oid',
     builtin: true,

@@ -79,8 +79,8 @@ async function asTheyAre(
   for (const keyless of [false, true]) {
     const before = new Map(tables.filter((it) => isKeyedByAddress(it) === keyless).map((table) => [table.oid, table]))
     if (before.size === 0) continue
-    for (const found of await introspectTables(session.client, [...before.keys()], keyless)) {
-      const now = shaper.shape(found)
+    const found = await introspectTables(session.client, [...before.keys()], keyless)
+    for (const now of await shaper.shapeAll(session, found)) {
       const table = before.get(now.oid)
       if (table?.fingerprint === now.fingerprint) current.push(table)
       else current.push(keyless ? keyedByAddress(now) : now)

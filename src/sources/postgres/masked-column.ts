@@ -13,21 +13,19 @@ const text: LogicalType = { kind: 'text' }
 
 export function maskedColumn<C extends PostgresColumn>(column: C, mask: Mask, secret: string): C {
   if (typeof mask === 'function') return { ...column, type: text, codec: functionCodec(column.codec, mask) }
-  const select = selectOf(mask, column)
   return {
     ...column,
     type: text,
     codec: mask === 'hash' ? hashCodec(secret) : textCodec,
-    select: select(column.quoted),
-    selectFrom: (alias) => select(`${alias}.${column.quoted}`),
+    select: selectOf(mask, column),
     unknownType: false,
   }
 }
 
-function selectOf(mask: Exclude<Mask, (value: never) => Value>, { printed }: PostgresColumn) {
-  if (mask === null || mask === 'null') return () => 'null::pg_catalog.text'
-  if (mask === 'hash') return printed
-  return (reference: string) => `pg_catalog."left"(${printed(reference)}, ${mask.truncate})`
+function selectOf(mask: Exclude<Mask, (value: never) => Value>, column: PostgresColumn): string {
+  if (mask === null || mask === 'null') return 'null::pg_catalog.text'
+  const printed = column.printed(column.quoted)
+  return mask === 'hash' ? printed : `pg_catalog."left"(${printed}, ${mask.truncate})`
 }
 
 /** The secret never travels. */

@@ -1,11 +1,11 @@
 /** Tables cut into ranges of pages, and how the rows of one are read. */
 import type { RowBatch } from '../../core/batch.js'
 import type { Chunk } from '../../core/source.js'
-import { CopyBatch } from './copy-batch.js'
+import { CopyBatch, selectList } from './copy-batch.js'
 import type { CopyOptions } from './copy-stream.js'
-import { sourceError } from './errors.js'
 import { isKeyedByAddress } from './keyless-table.js'
 import type { PostgresTable } from './postgres-table.js'
+import { fromOf, readingError } from './row-expression.js'
 import { filterOf } from './row-filter.js'
 import type { Session } from './session.js'
 
@@ -58,18 +58,17 @@ const partitionPagesSql = `select pg_catalog.max(${pagesOf('p.relid')}), pg_cata
 /** The rows of the chunk as upserts, in the session's snapshot. */
 export async function* readPages(session: Session, chunk: PageChunk, options: CopyOptions): AsyncGenerator<RowBatch> {
   const { table, from, to } = chunk
-  const list = table.columns.map(({ select }) => select).join(', ')
   const ranges = [...(from === 0 ? [] : [`ctid >= '(${from},0)'`]), ...(to === undefined ? [] : [`ctid < '(${to},0)'`])]
   const conditions = [...ranges, ...filterOf(table)]
   const where = conditions.length === 0 ? '' : ` where ${conditions.join(' and ')}`
-  const sql = `copy (select ${list} from ${table.only ? 'only ' : ''}${table.relation} t${where}) to stdout (format binary)`
+  const sql = `copy (select ${selectList(table.columns)} from ${fromOf(table)}${where}) to stdout (format binary)`
   const columnNames = table.columns.map(({ name }) => name)
   try {
     for await (const rows of session.copy(sql, { ...options, columnNames }))
       yield new CopyBatch('upsert', table, table.columns, rows)
   } catch (error) {
     options.signal?.throwIfAborted()
-    throw sourceError(error, `reading ${table.label}`, { table: table.label })
+    throw readingError(error, table)
   }
 }
 

@@ -9,7 +9,7 @@ export interface PostgresColumn extends Column {
   readonly codec: Codec
   /** The column's quoted name. */
   readonly quoted: string
-  /** The expression to read the column by: its quoted name, or that name converted to text on the server. */
+  /** The expression to read the column by: its quoted name, that name converted to text on the server, or SQL of a shape. */
   readonly select: string
   /** Whether it is text for want of a codec for a type that is not PostgreSQL's own. */
   readonly unknownType: boolean
@@ -17,8 +17,6 @@ export interface PostgresColumn extends Column {
   readonly identity: string
   /** Rows that were there when it was added are NULL in it, or have been rewritten. */
   readonly startsNull: boolean
-  /** The same as `select`, of a table alias that is already quoted. */
-  selectFrom(alias: string): string
   /** The expression for a cell as PostgreSQL prints it, of a reference to the column. */
   printed(reference: string): string
 }

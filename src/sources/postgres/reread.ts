@@ -5,10 +5,10 @@ import type { LogicalType } from '../../core/value.js'
 import { CopyBatch } from './copy-batch.js'
 import type { CopyRows } from './copy-rows.js'
 import type { CopyOptions } from './copy-stream.js'
-import { sourceError } from './errors.js'
 import { keyAt, keyTypes } from './key-cells.js'
 import { askedPart, guarded, isValueError, jsonArray, possibleKeys } from './possible-keys.js'
 import type { PostgresColumn, PostgresTable } from './postgres-table.js'
+import { fromOf, readingError } from './row-expression.js'
 import { filterOf } from './row-filter.js'
 import type { Session } from './session.js'
 
@@ -79,7 +79,7 @@ async function* copyKeys(
     const rest = keys.slice(rowCount)
     const possible = isValueError(error) ? await possibleKeys(session, table, rest) : rest
     if (possible.length === rest.length) {
-      throw sourceError(error, `reading changed rows of ${table.label}`, { table: table.label })
+      throw readingError(error, table, 'reading changed rows of')
     }
     if (possible.length > 0) yield* copyKeys(session, table, possible, columns, options)
   }
@@ -98,7 +98,7 @@ select a.*, r.*
 from (select ${asked.join(', ')} from pg_catalog.jsonb_array_elements(${jsonArray(keys)}) e(v)) k
 cross join lateral (select ${list(table.key)}) a
 left join lateral (
-  select ${list(columns)} from ${table.only ? 'only ' : ''}${table.relation} t where ${matches.join(' and ')} offset 0
+  select ${list(columns)} from ${fromOf(table)} where ${matches.join(' and ')} offset 0
 ) r on true
 ) to stdout (format binary)`
 }

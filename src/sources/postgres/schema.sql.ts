@@ -44,7 +44,7 @@ create table if not exists ${changes} (
   row_id jsonb,
   old_data jsonb,
   new_data jsonb,
-  changed_at timestamptz not null default pg_catalog.now()
+  changed_at timestamptz not null default current_timestamp
 ) with (
   autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 50000, autovacuum_vacuum_insert_threshold = -1,
   autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 100000

@@ -1,21 +1,30 @@
 /** The options of the PostgreSQL source. */
 import type { TriggerLevel } from './capture-function.js'
+import type { PostgresPassword } from './connection-settings.js'
 import type { SnapshotMode } from './snapshot.js'
 import type { KeylessTables } from './table-selection.js'
 import type { ShapingOptions } from './table-shape.js'
+import type { PostgresTlsOptions } from './tls-settings.js'
 
 export interface PostgresTriggerSourceOptions extends ShapingOptions {
   /**
-   * `postgresql://user:password@host:port/database?sslmode=…`. Without `sslmode`: verified TLS; near hosts (loopback,
-   * private addresses, single-label names) that offer no TLS are used without it, with a warning.
+   * `postgresql://user:password@host:port/database?sslmode=…`. What is missing is taken from PGHOST, PGPORT, PGUSER,
+   * PGDATABASE, PGPASSWORD, PGPASSFILE or `~/.pgpass`, PGSSLMODE, PGSSLROOTCERT, PGSSLCERT and PGSSLKEY. Without `sslmode`:
+   * verified TLS; near hosts (loopback, private addresses, single-label names) that offer no TLS are used without it, with
+   * a warning.
    */
   readonly url: string
   /** Replaces the database of the url. */
   readonly database?: string
   /** Replaces the user of the url. */
   readonly user?: string
-  /** Replaces the password of the url. */
-  readonly password?: string
+  /**
+   * Replaces the password of the url. A function is called for every new connection, for tokens that expire; if it
+   * fails, the run tries again (`E_PASSWORD`), unless what it throws is a `SyncError` that says otherwise.
+   */
+  readonly password?: PostgresPassword
+  /** TLS, in place of what the url says of it. */
+  readonly tls?: PostgresTlsOptions
   /** `name` or `schema.name`, also with `*` and `?`. @defaultValue all tables with a key in all selected schemas */
   readonly tables?: readonly string[]
   /** Tables to leave out, in the same form. */

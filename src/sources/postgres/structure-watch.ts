@@ -8,12 +8,20 @@ import type { SyncWarning } from '../../core/events.js'
 import { type CaptureState, isCaptured } from './capture-state.js'
 import type { Connections } from './connections.js'
 import type { Installer } from './installer.js'
-import { introspect, introspectTables, type SkippedTable, type TableSelection } from './introspect.js'
+import { introspect, introspectTables, type TableSelection } from './introspect.js'
+import { missingTables } from './missing-tables.js'
 import type { PostgresTable } from './postgres-table.js'
 import { type Replacement, replacementOf } from './replacement.js'
 import type { Session } from './session.js'
 import { skipNow } from './skip-now.js'
-import { alteredWarning, goneWarning, renamedWarning, replacedWarning } from './structure-warnings.js'
+import {
+  addedWarning,
+  alteredWarning,
+  goneWarning,
+  recreatedWarning,
+  renamedWarning,
+  replacedWarning,
+} from './structure-warnings.js'
 import {
   parseRecord,
   readListing,
@@ -26,17 +34,13 @@ import {
 } from './table-marks.js'
 import { TableShaper } from './table-shape.js'
 import { Unapplied } from './unapplied.js'
+import { isMoved, type Watched } from './watched-table.js'
 
 /** Up to so many tables are all compared in the snapshot of each delta. */
 const tablesComparedMax = 200
 
-interface Watched {
-  readonly table: PostgresTable
-  /** `undefined`: not looked at yet, or to be looked at again. */
-  readonly mark: TableMark | undefined
-  /** It could not be captured yet, because somebody holds a lock; when to try again. */
-  readonly stuckUntil?: number
-}
+/** What tables were at a position, by oid. */
+type Known = Readonly<Record<string, string>>
 
 /** How long a table that could not be captured is left alone: each try may take as long as the lock timeout. */
 const stuckMs = 10_000
@@ -68,7 +72,7 @@ export class StructureWatch {
   readonly #labels: Set<string>
   #added: PostgresTable[] = []
   #listing: string | undefined
-  #structures: Readonly<Record<string, string>> | undefined
+  #structures: Known | undefined
 
   constructor({ connections, installer, tables, warn, selection, shaper, alterable = () => false }: WatchOptions) {
     this.#connections = connections
@@ -104,7 +108,7 @@ export class StructureWatch {
   }
 
   /** What each table is now, for positions; what is still to be replaced will be so by whoever starts there. */
-  structures(): Readonly<Record<string, string>> {
+  structures(): Known {
     this.#structures ??= Object.fromEntries(
       [...this.#watched].flatMap(([oid, { table, mark }]) => {
         if (mark === undefined) return []
@@ -132,10 +136,10 @@ export class StructureWatch {
    * Looks at every table. One that differs from `known` (from a position) or from the last look in a way that triggers do
    * not see is captured again and marked as pending; one that is gone is no longer followed.
    */
-  async look(known: Readonly<Record<string, string>> = {}): Promise<void> {
+  async look(known: Known = {}): Promise<void> {
     this.#structures = undefined
     const listing = await this.#connections.use(readListing)
-    if (listing !== this.#listing && this.#selection !== undefined) await this.#select(known, this.#selection)
+    if (listing !== this.#listing && this.#selection !== undefined) await this.#select(this.#selection, known)
     this.#listing = listing
     // Capturing a table again changes its marks, so it takes a second look to settle.
     for (let turn = 1; turn <= 3; turn += 1) {
@@ -147,12 +151,20 @@ export class StructureWatch {
     }
   }
 
+  /** Follows these tables as well, where they are selected, and replaces them. */
+  async add(oids: ReadonlySet<number>): Promise<void> {
+    if (this.#selection === undefined || [...oids].every((oid) => this.#watched.has(oid))) return
+    await this.#select(this.#selection, {}, oids)
+    await this.look()
+  }
+
   /** Follows names: a table under a name that is followed is the one to follow. */
-  async #select(known: Readonly<Record<string, string>>, selection: TableSelection): Promise<void> {
-    const { tables, skipped } = await this.#connections.use((session) =>
-      session.within('look', () => introspect(session.client, selection)),
-    )
-    await this.#missing(known, skipped)
+  async #select(selection: TableSelection, known: Known, asked: ReadonlySet<number> = new Set()): Promise<void> {
+    const { tables, skipped } = await this.#within((session) => introspect(session.client, selection))
+    for (const warning of await this.#within((session) =>
+      missingTables(session, { known, followed: this.#watched, skipped }),
+    ))
+      this.#warn(warning)
     const labels = new Set([...this.#labels, ...Object.values(known).flatMap((text) => parseRecord(text)?.label ?? [])])
     const selected = new Set(tables.map(({ oid }) => oid))
     const named = await this.#names([...this.#watched.keys()].filter((oid) => !selected.has(oid)))
@@ -163,24 +175,13 @@ export class StructureWatch {
       if (watched?.mark !== undefined && watched.table.label !== table.label) {
         this.#watched.set(table.oid, { ...watched, mark: { ...watched.mark, whole: '' } })
       }
-      if (watched !== undefined || !labels.has(table.label)) continue
+      const added = asked.has(table.oid)
+      if (watched !== undefined || !(added || labels.has(table.label))) continue
       // Without a mark it is inspected, captured and, being unknown, replaced.
-      this.#watched.set(table.oid, { table: this.#shaper.shape(table), mark: undefined })
+      const [shaped = table] = await this.#within((session) => this.#shaper.shapeAll(session, [table]))
+      this.#watched.set(table.oid, { table: shaped, mark: undefined })
       this.unapplied.replace(table.oid)
-      this.#warn(replacedWarning(table, { code: 'table_replaced', what: 'was created anew' }))
-    }
-  }
-
-  /** What became of tables that were followed at the position and are not among those to follow now. */
-  async #missing(known: Readonly<Record<string, string>>, skipped: readonly SkippedTable[]): Promise<void> {
-    for (const [oid, text] of Object.entries(known)) {
-      const label = parseRecord(text)?.label
-      if (this.#watched.has(Number(oid)) || label === undefined) continue
-      const now = await this.#connections.use((session) => session.within('look', () => skipNow(session, Number(oid))))
-      if (now === undefined) this.#warn(goneWarning(label, 'no longer exists'))
-      else if (now !== 'none' && now.reason !== 'partition' && skipped.some((skip) => skip.label === now.label)) {
-        throw new SyncError(now.code, now.message, { table: label, hint: now.hint })
-      }
+      this.#warn(added ? addedWarning(table) : recreatedWarning(table))
     }
   }
 
@@ -199,17 +200,11 @@ export class StructureWatch {
   }
 
   /** Returns whether it must look again, because it has changed something itself. */
-  async #inspect(
-    oids: readonly number[],
-    marks: ReadonlyMap<number, TableMark>,
-    known: Readonly<Record<string, string>>,
-  ): Promise<boolean> {
-    const states = await this.#connections.use((session) =>
-      session.within('look', async () => {
-        const tables = (await introspectTables(session.client, oids)).map((table) => this.#shaper.shape(table))
-        return this.#installer.states(session, tables)
-      }),
-    )
+  async #inspect(oids: readonly number[], marks: ReadonlyMap<number, TableMark>, known: Known): Promise<boolean> {
+    const states = await this.#within(async (session) => {
+      const tables = await this.#shaper.shapeAll(session, await introspectTables(session.client, oids))
+      return this.#installer.states(session, tables)
+    })
     const found = new Map(states.map((state) => [state.table.oid, state]))
     const rewritten = new Set<CaptureState>()
     for (const oid of oids) {
@@ -278,7 +273,7 @@ export class StructureWatch {
   async #gone(oid: number): Promise<void> {
     const table = this.#watched.get(oid)?.table
     if (table === undefined) return
-    const skip = await this.#connections.use((session) => session.within('look', () => skipNow(session, oid)))
+    const skip = await this.#within((session) => skipNow(session, oid))
     if (skip === 'none') return
     if (skip !== undefined && skip.reason !== 'partition') {
       if (skip.table !== undefined) await this.#installer.disarm(skip.table)
@@ -288,13 +283,12 @@ export class StructureWatch {
     this.#warn(goneWarning(table.label, skip === undefined ? 'no longer exists' : 'became a partition'))
   }
 
+  #within<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    return this.#connections.use((session) => session.within('look', () => work(session)))
+  }
+
   #drop(oid: number): void {
     this.#watched.delete(oid)
     this.unapplied.delete(oid)
   }
-}
-
-function isMoved({ mark, stuckUntil }: Watched, now: TableMark | undefined): boolean {
-  if (stuckUntil !== undefined && performance.now() < stuckUntil && now !== undefined) return false
-  return mark === undefined || mark.whole !== now?.whole
 }

@@ -48,10 +48,10 @@ export async function selectTables(
   if (!shaper.empty) {
     shaper.refuseUnknown(unshaped, (pattern) => relations.some(({ schema, name }) => pattern.matches(schema, name)))
   }
-  const tables = unshaped.map((table) => {
-    const shaped = shaper.shape(table)
-    return shaped.key.length === 0 ? keyedByAddress(shaped) : shaped
-  })
+  const tables: PostgresTable[] = []
+  for (const shaped of await shaper.shapeAll(session, unshaped)) {
+    tables.push(shaped.key.length === 0 ? keyedByAddress(shaped) : shaped)
+  }
   await checkFilters(session, tables)
   for (const { label, columns } of tables) {
     for (const { name, sourceType } of columns.filter(({ unknownType }) => unknownType)) {

@@ -2,8 +2,10 @@
 import { createHash, createHmac } from 'node:crypto'
 import { SyncError } from '../../core/errors.js'
 import type { Mask, Shaping, TableShape } from '../../core/shaping.js'
+import { ComputedFields, withComputed } from './computed-fields.js'
 import { maskedColumn } from './masked-column.js'
 import type { PostgresColumn, PostgresKeyColumn, PostgresTable } from './postgres-table.js'
+import type { Session } from './session.js'
 import { TablePattern } from './table-pattern.js'
 
 export interface ShapingOptions {
@@ -35,6 +37,7 @@ export class TableShaper {
   readonly #entries: readonly Entry[]
   readonly #secret: string | undefined
   readonly #hidden = new Map<number, Hidden>()
+  readonly #computed = new ComputedFields()
 
   /** @throws SyncError `E_CONFIG` */
   constructor(shaping: Shaping = {}, secret?: string) {
@@ -54,10 +57,16 @@ export class TableShaper {
   }
 
   /**
-   * The table as it is to be read.
+   * The tables as they are to be read. Within a transaction.
    * @throws SyncError `E_CONFIG`, `E_NAME_COLLISION`; `E_SCHEMA_CHANGED` if what hid a column before does so no longer
    */
-  shape(table: PostgresTable): PostgresTable {
+  async shapeAll(session: Session, tables: readonly PostgresTable[]): Promise<readonly PostgresTable[]> {
+    const shaped: PostgresTable[] = []
+    for (const table of tables) shaped.push(await this.#shape(session, table))
+    return shaped
+  }
+
+  async #shape(session: Session, table: PostgresTable): Promise<PostgresTable> {
     const shape = this.#of(table)
     this.#remember(table, shape)
     if (shape === undefined) return table
@@ -69,12 +78,14 @@ export class TableShaper {
       const name = Object.hasOwn(shape.rename ?? {}, column.name) ? shape.rename?.[column.name] : undefined
       return name === undefined ? masked : { ...masked, name, sourceName: column.name }
     }
-    const columns = table.columns.filter((column) => key.has(column.attnum) || isSelected(shape, column.name))
+    const computed = await this.#computed.of(session, table, shape)
+    const selected = table.columns.filter((column) => key.has(column.attnum) || isSelected(shape, column.name))
+    const columns = withComputed(table, selected.map(shaped), computed)
     const result = {
       ...table,
-      ...identityOf(table, shape, this.#secret),
+      ...identityOf(table, shape, this.#secret, computed),
       name: shape.as ?? table.name,
-      columns: columns.map(shaped),
+      columns,
       key: table.key.map((column): PostgresKeyColumn => shaped(column)),
       keyIndex: table.key.map(({ attnum }) => columns.findIndex((column) => column.attnum === attnum)),
       shape,
@@ -169,7 +180,12 @@ function losesShape({ columns, compute = {}, transform }: TableShape, now: Table
 }
 
 /** What identifies how rows are read: while it stays the same, so do they. Functions are known by their names only. */
-function identityOf(table: PostgresTable, shape: TableShape, secret: string | undefined) {
+function identityOf(
+  table: PostgresTable,
+  shape: TableShape,
+  secret: string | undefined,
+  computed: readonly PostgresColumn[],
+) {
   const { as, columns, excludeColumns, where, rename, mask, compute, transform } = shape
   const said = [as, columns, excludeColumns, where, rename, mask, compute, transform]
   if (said.every((one) => one === undefined)) return {}
@@ -181,7 +197,8 @@ function identityOf(table: PostgresTable, shape: TableShape, secret: string | un
     // Tells secrets apart, and says no more about them than any hash in the target does.
     Object.values(mask ?? {}).includes('hash') ? createHmac('sha256', secret ?? '').digest('hex') : null,
   ]
-  const structure = hash([table.structure, described])
+  const expressions = computed.length === 0 ? [] : [computed.map(({ identity }) => identity)]
+  const structure = hash([table.structure, described, ...expressions])
   return { structure, fingerprint: hash([structure, table.storage]) }
 }
 
