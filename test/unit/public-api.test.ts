@@ -48,6 +48,7 @@ it('surreal-sync exports these names', () => {
       "observe",
       "repair",
       "retryQuarantine",
+      "traceSpans",
       "truncate",
       "type Abortable",
       "type Alteration",
