@@ -73,6 +73,7 @@ export { observe } from './observe/observe.js'
 export type { RequestHandler } from './observe/request-handler.js'
 export type { WatchedSource, WatchedStatus } from './observe/source-watch.js'
 export type { RunState } from './observe/tally.js'
+export { traceSpans } from './observe/trace.js'
 export {
   listQuarantine,
   type QuarantinedRow,

@@ -49,6 +49,7 @@ it('surreal-sync exports these names', () => {
       "observe",
       "repair",
       "retryQuarantine",
+      "traceSpans",
       "truncate",
       "type Abortable",
       "type Alteration",
