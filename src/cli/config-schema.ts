@@ -132,6 +132,7 @@ export const configProperties = {
   checkpointDir: text('Where checkpoints are saved'),
   timeout: text('Stop after 500ms, 90s, 1m, 2h of following changes'),
   id: text('Name of this pipeline'),
+  http: text('Where to serve metrics, health and a live page: 127.0.0.1:9400'),
   logFormat: oneOf(['text', 'json'], 'Format of the log'),
   logLevel: oneOf(['error', 'warn', 'info', 'debug'], 'Least important lines to log'),
   quiet: flag('Only warnings and errors'),

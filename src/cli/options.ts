@@ -125,6 +125,7 @@ function addGeneral(command: Command): Command {
     .option('--id <id>', 'name of this pipeline (default: made of the three databases)')
     .option('--takeover', 'begin although the same pipeline runs elsewhere, and end that run')
     .option('--dry-run', 'connect, check, print what would happen, and write nothing')
+    .option('--http <address>', 'serve metrics, health and a live page: 9400, 127.0.0.1:9400')
     .addOption(new Option('--log-format <format>', 'format of the log (default: text)').choices(logFormats))
     .addOption(new Option('--log-level <level>', 'least important lines to log (default: info)').choices(logLevels))
     .addOption(new Option('--quiet', 'only warnings and errors').conflicts('logLevel'))

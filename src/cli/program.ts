@@ -4,10 +4,12 @@ import { loadConfig } from './config-file.js'
 import { runDemonstration } from './demonstration.js'
 import type { CommandLineIo } from './io.js'
 import { addOptions } from './options.js'
+import { addPlan } from './plan-command.js'
 import { addPostgresql } from './postgresql-command.js'
 import { addQuarantine } from './quarantine-command.js'
 import { addRepair } from './repair-command.js'
 import { runReplication } from './replication.js'
+import { addResync } from './resync-command.js'
 import { type CommandName, type Flags, settle } from './settings.js'
 import { addUpkeep } from './upkeep-commands.js'
 import { addVerification } from './verification-command.js'
@@ -82,10 +84,12 @@ export function createProgram(io: CommandLineIo): Command {
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false)
     .addHelpText('after', `${examples}${exitCodes}`)
+  addPlan(program, io)
   for (const name of ['full', 'incremental', 'sync'] as const) addReplication(program, name, io)
   addVerification(program, io)
   addRepair(program, io)
   addQuarantine(program, io)
+  addResync(program, io)
   addUpkeep(program, io)
   program
     .command('demo')

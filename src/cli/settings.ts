@@ -11,6 +11,7 @@ import { limits } from './config-schema.js'
 import { type Layers, layered } from './config-settings.js'
 import { parseDuration } from './duration.js'
 import { isServer, parseEndpoint } from './endpoint.js'
+import { type HttpAddress, parseHttpAddress } from './http-address.js'
 import { type LogFormat, type LogLevel, logFormats, logLevels } from './log.js'
 import { pipelineId } from './pipeline-id.js'
 
@@ -57,6 +58,7 @@ export interface Flags {
   readonly replay?: boolean
   readonly timeout?: string
   readonly dryRun?: boolean
+  readonly http?: string
   readonly logFormat?: string
   readonly logLevel?: string
   readonly quiet?: boolean
@@ -106,6 +108,8 @@ export interface Settings {
   readonly takeover: boolean
   readonly timeoutMs: number | undefined
   readonly dryRun: boolean
+  /** Where metrics, health and the live page are served. Undefined: nowhere. */
+  readonly http: HttpAddress | undefined
   readonly logFormat: LogFormat
   readonly logLevel: LogLevel
   /** Whether to show progress. */
@@ -177,17 +181,26 @@ export function settle(command: CommandName, given: Flags, environment: Environm
     takeover: flags.takeover === true,
     timeoutMs: flags.timeout === undefined ? undefined : parseDuration(flags.timeout, '--timeout'),
     dryRun: flags.dryRun === true,
+    http: flags.http === undefined ? undefined : parseHttpAddress(flags.http),
     logFormat: choice('--log-format', logFormats, flags.logFormat, 'text'),
     logLevel: flags.quiet === true ? 'warn' : choice('--log-level', logLevels, flags.logLevel, 'info'),
     progress: flags.quiet !== true,
   }
 }
 
-/** The same for commands that need nothing but the source. @throws SyncError `E_CONFIG` */
-export function settleSource(given: Flags, environment: Environment, config?: SyncConfig): Settings['source'] {
+/**
+ * The same for commands that need nothing but the source.
+ * @param shaped Whether it matters how rows are shaped. Otherwise nobody needs the secret of their masks.
+ * @throws SyncError `E_CONFIG`
+ */
+export function settleSource(
+  given: Flags,
+  environment: Environment,
+  config?: SyncConfig,
+  shaped = false,
+): Settings['source'] {
   const layers = layered(given, environment, config)
-  // Rows are not read, so nobody needs the secret of their masks.
-  const source = sourceOf({ ...layers, shaping: undefined, maskSecret: undefined })
+  const source = sourceOf(shaped ? layers : { ...layers, shaping: undefined, maskSecret: undefined })
   const { url } = source
   if (!url) throw missing({ '--source-uri': url })
   databaseOf(url)

@@ -54,6 +54,8 @@ export interface SyncConfig {
   /** `90s`, `1m`, `2h` */
   readonly timeout?: string
   readonly id?: string
+  /** Where to serve metrics, health and a live page: `127.0.0.1:9400`, or a port of this machine alone: `9400` */
+  readonly http?: string
   readonly logFormat?: 'text' | 'json'
   readonly logLevel?: 'error' | 'warn' | 'info' | 'debug'
   readonly quiet?: boolean

@@ -66,18 +66,32 @@ export class SyncEngine extends IsolatingEmitter {
    * @throws SyncError, and nothing else that is not a bug
    */
   async run(asked: RunOptions = {}): Promise<RunResult> {
+    if (this.#running) throw alreadyRunning()
     const startedAt = performance.now()
+    this.emit('start', { id: this.#settings.id })
+    try {
+      const { phase, tables, position, reason } = await this.#replicate(asked)
+      const durationMs = Math.round(performance.now() - startedAt)
+      this.emit('end', { reason, durationMs })
+      return { reason, phase, tables, position, durationMs }
+    } catch (error) {
+      const code = error instanceof SyncError ? error.code : undefined
+      this.emit('end', { reason: 'failed', code, durationMs: Math.round(performance.now() - startedAt) })
+      throw error
+    }
+  }
+
+  async #replicate(asked: RunOptions): Promise<Omit<RunResult, 'durationMs'>> {
     const fence = new AbortController()
     const signal = asked.signal === undefined ? fence.signal : AbortSignal.any([asked.signal, fence.signal])
     const options = { ...asked, signal }
     const run = this.#run(options)
     let phase: Phase = options.phase ?? 'full'
-    const finished = (reason: RunResult['reason']): RunResult => ({
+    const finished = (reason: RunResult['reason']) => ({
       reason,
       phase,
       tables: run.tables,
       position: run.position === undefined ? undefined : this.#settings.source.describe(run.position).text,
-      durationMs: Math.round(performance.now() - startedAt),
     })
     try {
       return await this.#opened(options, async () => {
@@ -139,7 +153,7 @@ export class SyncEngine extends IsolatingEmitter {
   }
 
   async #opened<T>(options: RunOptions, work: () => Promise<T>): Promise<T> {
-    if (this.#running) throw new SyncError('E_CONFIG', 'This engine is already running')
+    if (this.#running) throw alreadyRunning()
     const { source, sink, checkpoints, id } = this.#settings
     const context: RunContext = {
       syncId: id,
@@ -201,6 +215,10 @@ export class SyncEngine extends IsolatingEmitter {
     const captured = checkpoints.chosen || phases.includes('incremental')
     return { phases, phase: phases[0], from, captured, interrupted: stored.interrupted }
   }
+}
+
+function alreadyRunning(): SyncError {
+  return new SyncError('E_CONFIG', 'This engine is already running')
 }
 
 /** @throws SyncError `E_CONFIG` */

@@ -1,4 +1,4 @@
-/** `status`, `cleanup` and `teardown`, as an operator has them. */
+/** `status`, `cleanup`, `resync` and `teardown`, as an operator has them. */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -47,6 +47,27 @@ describe('status', () => {
     await command.printed(/nothing is installed[\s\S]*nothing is installed/)
     command.kill('SIGINT')
     expect((await command.ended).code).toBe(0)
+  })
+})
+
+describe('resync', () => {
+  it('asks for tables, and says which', async () => {
+    await using database = await createDatabase()
+    const client = await database.client()
+    await client.query(setup)
+    const flags = ['--source-uri', database.url]
+    const refused = await surrealSyncHere(['resync', 'postgresql', 't', ...flags])
+    expect(refused).toMatchObject({ code: 2, stdout: '' })
+    expect(refused.stderr).toMatch(
+      /^error: There is no audit table \S+: nothing is followed here yet \[E_TRIGGER_MISSING\]\n/,
+    )
+    await new Replica({ url: database.url }).full()
+    const { code, stdout, stderr } = await surrealSyncHere(['resync', 'postgresql', 't', ...flags])
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toMatch(/^Asked for 1 table: public\.t\.\n/)
+    const { rows } = await client.query('select table_name, operation, row_id from surreal_sync_changes')
+    expect(rows).toEqual([{ table_name: 'public.t', operation: 'RESYNC', row_id: null }])
+    expect(await surrealSyncHere(['resync', 'postgresql', ...flags])).toMatchObject({ code: 2, stdout: '' })
   })
 })
 

@@ -8,12 +8,22 @@ import type { SyncWarning } from '../../core/events.js'
 import { type CaptureState, isCaptured } from './capture-state.js'
 import type { Connections } from './connections.js'
 import type { Installer } from './installer.js'
-import { introspect, introspectTables, type SkippedTable, type TableSelection } from './introspect.js'
+import { introspect, introspectTables, type TableSelection } from './introspect.js'
+import { missingTables } from './missing-tables.js'
 import type { PostgresTable } from './postgres-table.js'
 import { type Replacement, replacementOf } from './replacement.js'
 import type { Session } from './session.js'
 import { skipNow } from './skip-now.js'
-import { alteredWarning, goneWarning, renamedWarning, replacedWarning } from './structure-warnings.js'
+import {
+  addedWarning,
+  alteredWarning,
+  goneWarning,
+  incompleteWarning,
+  recreatedWarning,
+  renamedWarning,
+  replacedWarning,
+  staleWarnings,
+} from './structure-warnings.js'
 import {
   parseRecord,
   readListing,
@@ -26,20 +36,13 @@ import {
 } from './table-marks.js'
 import { TableShaper } from './table-shape.js'
 import { Unapplied } from './unapplied.js'
+import { isMoved, type Watched } from './watched-table.js'
 
 /** Up to so many tables are all compared in the snapshot of each delta. */
 const tablesComparedMax = 200
 
 /** What tables were at a position, by oid. */
 type Known = Readonly<Record<string, string>>
-
-interface Watched {
-  readonly table: PostgresTable
-  /** `undefined`: not looked at yet, or to be looked at again. */
-  readonly mark: TableMark | undefined
-  /** It could not be captured yet, because somebody holds a lock; when to try again. */
-  readonly stuckUntil?: number
-}
 
 /** How long a table that could not be captured is left alone: each try may take as long as the lock timeout. */
 const stuckMs = 10_000
@@ -138,7 +141,7 @@ export class StructureWatch {
   async look(known: Known = {}): Promise<void> {
     this.#structures = undefined
     const listing = await this.#connections.use(readListing)
-    if (listing !== this.#listing && this.#selection !== undefined) await this.#select(known, this.#selection)
+    if (listing !== this.#listing && this.#selection !== undefined) await this.#select(this.#selection, known)
     this.#listing = listing
     // Capturing a table again changes its marks, so it takes a second look to settle.
     for (let turn = 1; turn <= 3; turn += 1) {
@@ -150,10 +153,20 @@ export class StructureWatch {
     }
   }
 
+  /** Follows these tables as well, where they are selected, and replaces them. */
+  async add(oids: ReadonlySet<number>): Promise<void> {
+    if (this.#selection === undefined || [...oids].every((oid) => this.#watched.has(oid))) return
+    await this.#select(this.#selection, {}, oids)
+    await this.look()
+  }
+
   /** Follows names: a table under a name that is followed is the one to follow. */
-  async #select(known: Known, selection: TableSelection): Promise<void> {
+  async #select(selection: TableSelection, known: Known, asked: ReadonlySet<number> = new Set()): Promise<void> {
     const { tables, skipped } = await this.#within((session) => introspect(session.client, selection))
-    await this.#missing(known, skipped)
+    for (const warning of await this.#within((session) =>
+      missingTables(session, { known, followed: this.#watched, skipped }),
+    ))
+      this.#warn(warning)
     const labels = new Set([...this.#labels, ...Object.values(known).flatMap((text) => parseRecord(text)?.label ?? [])])
     const selected = new Set(tables.map(({ oid }) => oid))
     const named = await this.#names([...this.#watched.keys()].filter((oid) => !selected.has(oid)))
@@ -164,25 +177,13 @@ export class StructureWatch {
       if (watched?.mark !== undefined && watched.table.label !== table.label) {
         this.#watched.set(table.oid, { ...watched, mark: { ...watched.mark, whole: '' } })
       }
-      if (watched !== undefined || !labels.has(table.label)) continue
+      const added = asked.has(table.oid)
+      if (watched !== undefined || !(added || labels.has(table.label))) continue
       // Without a mark it is inspected, captured and, being unknown, replaced.
       const [shaped = table] = await this.#within((session) => this.#shaper.shapeAll(session, [table]))
       this.#watched.set(table.oid, { table: shaped, mark: undefined })
       this.unapplied.replace(table.oid)
-      this.#warn(replacedWarning(table, { code: 'table_replaced', what: 'was created anew' }))
-    }
-  }
-
-  /** What became of tables that were followed at the position and are not among those to follow now. */
-  async #missing(known: Known, skipped: readonly SkippedTable[]): Promise<void> {
-    for (const [oid, text] of Object.entries(known)) {
-      const label = parseRecord(text)?.label
-      if (this.#watched.has(Number(oid)) || label === undefined) continue
-      const now = await this.#within((session) => skipNow(session, Number(oid)))
-      if (now === undefined) this.#warn(goneWarning(label, 'no longer exists'))
-      else if (now !== 'none' && now.reason !== 'partition' && skipped.some((skip) => skip.label === now.label)) {
-        throw new SyncError(now.code, now.message, { table: label, hint: now.hint })
-      }
+      this.#warn(added ? addedWarning(table) : recreatedWarning(table))
     }
   }
 
@@ -211,11 +212,12 @@ export class StructureWatch {
     for (const oid of oids) {
       const state = found.get(oid)
       const mark = marks.get(oid)
+      for (const warning of staleWarnings(this.#watched.get(oid)?.table, state)) this.#warn(warning)
       if (state === undefined || mark === undefined) await this.#gone(oid)
       else if (this.#compare(state, mark, known[String(oid)])) rewritten.add(state)
     }
     const wanting = states.filter((state) => !isCaptured(state) || state.surplus.some(({ owned }) => owned))
-    for (const state of new Set([...wanting, ...rewritten])) await this.#capture(state.table, rewritten.has(state))
+    for (const state of new Set([...wanting, ...rewritten])) await this.#capture(state, rewritten.has(state))
     return wanting.length > 0 || rewritten.size > 0
   }
 
@@ -254,16 +256,18 @@ export class StructureWatch {
   }
 
   /** What cannot be locked now is tried again at the next look; until then nothing is believed about it. */
-  async #capture(table: PostgresTable, rewrite: boolean): Promise<void> {
-    const watched = this.#watched.get(table.oid)
+  async #capture(state: CaptureState, rewrite: boolean): Promise<void> {
+    const watched = this.#watched.get(state.table.oid)
     if (watched?.mark === undefined) return
+    const { table } = state
     try {
       await this.#installer.install([table], { attemptsMax: 1, rewrite })
       // What captures it is another thing now, by our own hand.
       this.#watched.set(table.oid, { table, mark: { ...watched.mark, whole: '', capture: '' } })
     } catch (error) {
-      const locked = error instanceof SyncError && (error.code === 'E_LOCK_TIMEOUT' || error.code === 'E_BUSY')
-      if (!locked) throw error
+      if (!(error instanceof SyncError)) throw error
+      if (error.code === 'E_RIGHTS') return this.#warn(incompleteWarning(state, error))
+      if (error.code !== 'E_LOCK_TIMEOUT' && error.code !== 'E_BUSY') throw error
       this.#warn({ code: 'waiting_for_lock', table: table.label, message: error.message })
       const stuckUntil = this.unapplied.replaced.has(table.oid) ? performance.now() + stuckMs : undefined
       this.#watched.set(table.oid, { table, mark: { ...watched.mark, whole: '' }, stuckUntil })
@@ -277,7 +281,7 @@ export class StructureWatch {
     const skip = await this.#within((session) => skipNow(session, oid))
     if (skip === 'none') return
     if (skip !== undefined && skip.reason !== 'partition') {
-      if (skip.table !== undefined) await this.#installer.disarm(skip.table)
+      if (skip.reason === 'no_key' && skip.table !== undefined) await this.#installer.disarm(skip.table)
       throw new SyncError(skip.code, skip.message, { table: table.label, hint: skip.hint })
     }
     this.#drop(oid)
@@ -289,12 +293,6 @@ export class StructureWatch {
   }
 
   #drop(oid: number): void {
-    this.#watched.delete(oid)
-    this.unapplied.delete(oid)
+    for (const each of [this.#watched, this.unapplied]) each.delete(oid)
   }
-}
-
-function isMoved({ mark, stuckUntil }: Watched, now: TableMark | undefined): boolean {
-  if (stuckUntil !== undefined && performance.now() < stuckUntil && now !== undefined) return false
-  return mark === undefined || mark.whole !== now?.whole
 }

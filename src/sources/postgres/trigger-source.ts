@@ -4,7 +4,6 @@ import type { Key, RowBatch } from '../../core/batch.js'
 import type { Position } from '../../core/checkpoint.js'
 import type { Delta } from '../../core/delta.js'
 import { SyncError } from '../../core/errors.js'
-import type { SyncWarning } from '../../core/events.js'
 import type { Table } from '../../core/schema.js'
 import type {
   Abortable,
@@ -19,25 +18,27 @@ import type {
 } from '../../core/source.js'
 import type { Json } from '../../core/value.js'
 import { readStatus, type SourceStatus } from './audit-status.js'
-import { type ConnectionSettings, describeAddress, parseConnection } from './connection-settings.js'
-import { Connections } from './connections.js'
+import { describeAddress } from './connection-settings.js'
+import type { Connections } from './connections.js'
 import { Consumer, isTolerable } from './consumers.js'
 import { currentPosition, positionSince } from './current-position.js'
 import { readIdentity } from './identity.js'
 import { Inspection, type SourceInspection } from './inspection.js'
-import { Installer } from './installer.js'
-import { isKeyedByAddress } from './keyless-table.js'
+import type { InstallScriptOptions } from './install-script.js'
 import { checkReader, openReader } from './open-reader.js'
+import type { OpenSource } from './open-source.js'
 import { PipelineLease, runName } from './pipeline-lease.js'
 import { decode, encode, publicJson, publicText } from './position.js'
-import type { PostgresTable } from './postgres-table.js'
 import { presentRows } from './present-rows.js'
 import { type AuditConsumer, forgetConsumer, listConsumers, type PruneOptions, Pruner, prune } from './pruning.js'
-import { type AuditNames, auditNames } from './schema.sql.js'
+import { requestResync } from './resync.js'
+import type { AuditNames } from './schema.sql.js'
 import type { Session } from './session.js'
 import { ChunkedSnapshot, ConsistentSnapshot, notCaptured } from './snapshot.js'
+import { SourceDatabase } from './source-database.js'
 import type { PostgresTriggerSourceOptions } from './source-options.js'
-import { checkReading, ownTable, selectTables } from './table-selection.js'
+import { type PlanContext, planScript, planSource, type SourcePlan } from './source-plan.js'
+import { checkReading, followableTables, ownTable, selectTables } from './table-selection.js'
 import { TableShaper } from './table-shape.js'
 import { type TeardownOptions, teardown, teardownScript } from './teardown.js'
 
@@ -54,8 +55,7 @@ export class PostgresTriggerSource implements Source {
   readonly name = 'postgresql'
   readonly address: string
   readonly #options: PostgresTriggerSourceOptions
-  readonly #settings: ConnectionSettings
-  readonly #auditSchema: string
+  readonly #database: SourceDatabase
   readonly #names: AuditNames
   #shaper: TableShaper
   #open: OpenSource | undefined
@@ -63,19 +63,18 @@ export class PostgresTriggerSource implements Source {
   /** Checks the options; connects to nothing. @throws SyncError `E_CONFIG` */
   constructor(options: PostgresTriggerSourceOptions) {
     this.#options = options
-    this.#settings = parseConnection(options.url, options)
-    this.address = describeAddress(this.#settings)
-    this.#auditSchema = options.auditSchema ?? 'public'
-    this.#names = auditNames(this.#auditSchema)
+    this.#database = new SourceDatabase(options)
+    this.#names = this.#database.names
+    this.address = describeAddress(this.#database.settings)
     this.#shaper = new TableShaper(options.shaping, options.maskSecret)
   }
 
   async open(context: RunContext): Promise<void> {
     const { warn, syncId } = context
     this.#shaper = new TableShaper(this.#options.shaping, this.#options.maskSecret)
-    const connections = this.#connect(warn, runName(syncId))
-    const { triggerLevel, eventTrigger, pruneAfterMs } = this.#options
-    const installer = new Installer(connections, this.#auditSchema, warn, { triggerLevel, eventTrigger })
+    const connections = this.#database.connect(warn, runName(syncId))
+    const { pruneAfterMs } = this.#options
+    const installer = this.#database.installer(connections, warn)
     const consumer = new Consumer(connections, this.#names, syncId)
     const pruner = pruneAfterMs === undefined ? undefined : new Pruner(connections, this.#names, pruneAfterMs)
     this.#open = { connections, installer, consumer, pruner, warn, tables: [], syncId, run: randomUUID() }
@@ -103,7 +102,7 @@ export class PostgresTriggerSource implements Source {
       consumer,
       installer,
       names: this.#names,
-      tables: this.#followable(given),
+      tables: followableTables(given),
       selection: this.#options,
     }
     const check = async (session: Session) => {
@@ -115,12 +114,12 @@ export class PostgresTriggerSource implements Source {
   }
 
   async prepare(tables: readonly Table[], { signal }: Abortable): Promise<void> {
-    await this.#opened().installer.install(this.#followable(tables), { signal })
+    await this.#opened().installer.install(followableTables(tables), { signal })
   }
 
   async position({ signal }: Abortable): Promise<Position> {
     const { connections, warn, tables } = this.#opened()
-    const followed = this.#followable(tables)
+    const followed = followableTables(tables)
     const read = (session: Session) => currentPosition(session, this.#names, followed, { signal, warn })
     return encode(await connections.use(read))
   }
@@ -157,7 +156,7 @@ export class PostgresTriggerSource implements Source {
   async #snapshotPosition(since: Position | undefined, signal: AbortSignal | undefined): Promise<Position> {
     if (since === undefined) return this.position({ signal })
     const { connections, tables } = this.#opened()
-    const followed = this.#followable(tables)
+    const followed = followableTables(tables)
     return encode(await connections.use((session) => positionSince(session, this.#names, followed, decode(since))))
   }
 
@@ -170,7 +169,7 @@ export class PostgresTriggerSource implements Source {
         installer,
         names: this.#names,
         warn,
-        tables: this.#followable(options.tables, warn),
+        tables: followableTables(options.tables, warn),
         selection: this.#options,
         alterable: options.alterable,
         shaper: this.#shaper,
@@ -210,17 +209,17 @@ export class PostgresTriggerSource implements Source {
    * @returns how many rows were removed
    */
   prune(options: PruneOptions = {}): Promise<number> {
-    return this.#apart((connections) => prune(connections, this.#names, options))
+    return this.#database.apart((connections) => prune(connections, this.#names, options))
   }
 
   /** How much is captured, who reads it and how far behind each is. Connects by itself, and changes nothing. */
   status(): Promise<SourceStatus> {
-    return this.#apart((connections) => readStatus(connections, this.#names))
+    return this.#database.apart((connections) => readStatus(connections, this.#names))
   }
 
   /** The pipelines that read the audit table, and how far each has come. Connects by itself. */
   consumers(): Promise<readonly AuditConsumer[]> {
-    return this.#apart((connections) => listConsumers(connections, this.#names))
+    return this.#database.apart((connections) => listConsumers(connections, this.#names))
   }
 
   /**
@@ -228,7 +227,21 @@ export class PostgresTriggerSource implements Source {
    * @returns whether there was one of that id
    */
   forget(id: string): Promise<boolean> {
-    return this.#apart((connections) => forgetConsumer(connections, this.#names, id))
+    return this.#database.apart((connections) => forgetConsumer(connections, this.#names, id))
+  }
+
+  /**
+   * Asks the pipelines that follow these tables to read them again as a whole, and those that select them but do not follow
+   * them yet to do so from now on. They do it in order with other changes, at once where they run. Connects by itself.
+   * @param tables names or patterns, as in the options
+   * @returns the tables' names
+   * @throws SyncError `E_TRIGGER_MISSING` if nothing is followed here yet, `E_TABLE_WITHOUT_KEY`
+   */
+  resync(tables: readonly string[], { signal }: Abortable = {}): Promise<readonly string[]> {
+    return this.#database.apart((connections) => {
+      const installer = this.#database.installer(connections, ignore)
+      return requestResync({ ...this.#options, tables }, { connections, names: this.#names, installer, signal })
+    })
   }
 
   /**
@@ -237,46 +250,42 @@ export class PostgresTriggerSource implements Source {
    * @throws SyncError `E_RIGHTS` if this role may not remove all of it: then nothing is removed, and the hint is a script
    */
   teardown({ signal, warn = ignore }: Abortable & Partial<Pick<RunContext, 'warn'>> = {}): Promise<void> {
-    return this.#apart((connections) => teardown({ ...this.#teardown(connections), warn, signal }))
+    return this.#database.apart((connections) => teardown({ ...this.#teardown(connections), warn, signal }))
   }
 
   /** The script that removes everything that was installed, for whoever may; empty if there is nothing. */
   teardownSql(): Promise<string> {
-    return this.#apart((connections) => teardownScript(this.#teardown(connections)))
+    return this.#database.apart((connections) => teardownScript(this.#teardown(connections)))
+  }
+
+  /** What would be copied and installed. Connects by itself, needs no right but to connect, and changes nothing. @throws SyncError */
+  plan(): Promise<SourcePlan> {
+    return this.#database.apart((connections) => planSource(this.#planning(connections)))
+  }
+
+  /**
+   * The script that installs what captures changes, for a DBA to run by `psql` or any other client; afterwards the role in
+   * the options can run pipelines and needs no right to create anything. It does only what is missing, so it may be run
+   * again. It is made for this database, and for the selected tables as they are now. Connects by itself, and changes nothing.
+   */
+  installSql(options: InstallScriptOptions = {}): Promise<string> {
+    return this.#database.apart((connections) => planScript(this.#planning(connections), options))
   }
 
   /** Opens a connection for `verify`: see its options. Whether or not a run is going on. @throws SyncError */
   inspect(options: Abortable): Promise<SourceInspection> {
     const selection = { ...this.#options, shaper: this.#shaper }
-    return Inspection.open(this.#connect(ignore), this.#names, selection, options)
+    return Inspection.open(this.#database.connect(ignore), this.#names, selection, options)
   }
 
-  /** Without the tables that have no key. */
-  #followable(tables: readonly Table[], warn?: RunContext['warn']): readonly PostgresTable[] {
-    const own = tables.map(ownTable)
-    for (const { label } of own.filter(isKeyedByAddress)) {
-      const message = `${label} has no key: its changes are not followed, only full syncs copy it`
-      warn?.({ code: 'table_not_followed', table: label, message })
-    }
-    return own.filter((table) => !isKeyedByAddress(table))
+  #planning(connections: Connections): PlanContext {
+    const { shaping, maskSecret } = this.#options
+    const shaper = new TableShaper(shaping, maskSecret)
+    return { connections, names: this.#names, auditSchema: this.#database.auditSchema, options: this.#options, shaper }
   }
 
   #teardown(connections: Connections): TeardownOptions {
-    return { connections, names: this.#names, auditSchema: this.#auditSchema, warn: ignore }
-  }
-
-  /** Works with connections of its own, whether or not a run is going on. */
-  async #apart<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
-    const connections = this.#connect(ignore)
-    try {
-      return await work(connections)
-    } finally {
-      await connections.close()
-    }
-  }
-
-  #connect(warn: RunContext['warn'], applicationName?: string): Connections {
-    return new Connections(this.#settings, warn, { lockTimeoutMs: this.#options.lockTimeoutMs, applicationName })
+    return { connections, names: this.#names, auditSchema: this.#database.auditSchema, warn: ignore }
   }
 
   #opened(): OpenSource {
@@ -286,15 +295,3 @@ export class PostgresTriggerSource implements Source {
 }
 
 const ignore = () => {}
-
-interface OpenSource {
-  readonly connections: Connections
-  readonly installer: Installer
-  readonly consumer: Consumer
-  readonly pruner: Pruner | undefined
-  readonly warn: (warning: SyncWarning) => void
-  tables: readonly PostgresTable[]
-  readonly syncId: string
-  /** Names the run. */
-  readonly run: string
-}
