@@ -83,10 +83,11 @@ const nothing: SourceStatus = {
 }
 
 export function readStatus(connections: Connections, names: AuditNames): Promise<SourceStatus> {
-  return connections.use((session) => session.within('look', () => read(session, names)))
+  return connections.use((session) => session.within('look', () => readStatusWithin(session, names)))
 }
 
-async function read(session: Session, names: AuditNames): Promise<SourceStatus> {
+/** The same within a transaction. */
+export async function readStatusWithin(session: Session, names: AuditNames): Promise<SourceStatus> {
   const doing = 'reading the status'
   const { changes, consumers } = names
   const [installed] = await session.rows(doing, installedSql, [changes, consumers])
