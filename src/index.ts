@@ -47,9 +47,11 @@ export type {
   LeaseOptions,
   ReadOptions,
   RunContext,
+  RunReport,
   Snapshot,
   SnapshotOptions,
   Source,
+  TableReport,
 } from './core/source.js'
 export {
   Decimal,
@@ -65,6 +67,14 @@ export type { SyncEngineOptions } from './engine/options.js'
 export type { RetryPolicy } from './engine/retry.js'
 export type { TableResult } from './engine/run.js'
 export { type Plan, type RunOptions, type RunResult, SyncEngine } from './engine/sync-engine.js'
+export type { Health } from './observe/health.js'
+export type { ListenOptions } from './observe/http-server.js'
+export type { EventSource } from './observe/listening.js'
+export type { Observation, ObserveOptions } from './observe/observation.js'
+export { observe } from './observe/observe.js'
+export type { RequestHandler } from './observe/request-handler.js'
+export type { WatchedSource, WatchedStatus } from './observe/source-watch.js'
+export type { RunState } from './observe/tally.js'
 export {
   listQuarantine,
   type QuarantinedRow,
@@ -92,6 +102,7 @@ export type { TargetContent } from './sinks/surreal/survey.js'
 export type { SurrealTlsOptions } from './sinks/surreal/tls.js'
 export type { PipelineStatus, SourceStatus, WriterStatus } from './sources/postgres/audit-status.js'
 export type { TriggerLevel } from './sources/postgres/capture-function.js'
+export type { CapturedTable } from './sources/postgres/captured-tables.js'
 export type { PostgresPassword } from './sources/postgres/connection-settings.js'
 export type { ExamineSourceOptions, SourceExamination } from './sources/postgres/examination.js'
 export type { InstallScriptOptions } from './sources/postgres/install-script.js'

@@ -17,9 +17,12 @@ const folders: Record<string, { readonly imports: readonly string[]; readonly la
   checkpoints: { imports: ['core'] },
   verify: { imports: ['core'] },
   repair: { imports: ['core', 'engine', 'verify'] },
+  observe: { imports: ['core'] },
   testing: { imports: ['core'] },
   config: { imports: ['core', 'sources/*', 'sinks/*'] },
-  'index.ts': { imports: ['core', 'engine', 'sources/*', 'sinks/*', 'checkpoints', 'verify', 'repair', 'config'] },
+  'index.ts': {
+    imports: ['core', 'engine', 'sources/*', 'sinks/*', 'checkpoints', 'verify', 'repair', 'observe', 'config'],
+  },
   demo: { imports: ['index.ts', 'verify'] },
   cli: { imports: ['index.ts'], lazily: ['demo'] },
 }
@@ -31,6 +34,7 @@ const packages: Record<string, readonly RegExp[]> = {
   '@surrealdb/node': [/^sinks\/surreal\//, /^checkpoints\/surreal-connection\.ts$/, /^demo\//],
   ws: [/^sinks\/surreal\//],
   eventemitter3: [/^engine\//],
+  'prom-client': [/^observe\/(metrics|prom-client\.d)\.ts$/], // bundled: a development dependency
   commander: [/^cli\//],
   jiti: [/^cli\//],
   yaml: [/^cli\//],

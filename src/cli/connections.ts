@@ -6,6 +6,7 @@ import {
   type Sink,
   type Source,
   SurrealSink,
+  type WatchedSource,
 } from '../index.js'
 import type { CommandLineIo } from './io.js'
 import type { Settings } from './settings.js'
@@ -14,12 +15,19 @@ export interface Connections {
   readonly source: Source
   readonly sink: Sink
   readonly checkpoints: CheckpointStore | undefined
+  /** The source once more, to be asked how it is while a run goes on. */
+  readonly watched: WatchedSource | undefined
 }
 
 export function createConnections(settings: Settings, io: CommandLineIo): Connections {
   const { source, sink } = (io.connect ?? connect)(settings)
-  const { checkpointDir } = settings
-  return { source, sink, checkpoints: checkpointDir === undefined ? undefined : new FileCheckpointStore(checkpointDir) }
+  const { checkpointDir, http } = settings
+  return {
+    source,
+    sink,
+    checkpoints: checkpointDir === undefined ? undefined : new FileCheckpointStore(checkpointDir),
+    watched: http && io.connect === undefined ? new PostgresTriggerSource(settings.source) : undefined,
+  }
 }
 
 /** What the sink has anyway. */

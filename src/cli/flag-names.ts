@@ -11,6 +11,7 @@ const flags: { readonly [option: string]: string } = {
   excludeTables: '--exclude-tables',
   existing: '--existing',
   from: '--incremental-from',
+  http: '--http',
   id: '--id',
   keyless: '--keyless',
   password: '--surreal-password',

@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander'
 import { logFormats, logLevels } from './log.js'
 import { type CommandName, defaults, deleteModes, existingModes, keylessModes, snapshotModes } from './settings.js'
+import { authLevels } from './target-settings.js'
 import { valueHelp } from './value-flags.js'
 
 /** Adds every flag of this command, in groups. Nothing is read from the environment here. */
@@ -70,6 +71,12 @@ function addTarget(command: Command): void {
     .option('--surreal-endpoint <url>', `address of SurrealDB (env: SURREAL_ENDPOINT, default: ${defaults.endpoint})`)
     .option('--surreal-username <name>', `user (env: SURREAL_USERNAME, default: ${defaults.username})`)
     .option('--surreal-password <password>', `password (env: SURREAL_PASSWORD, default: ${defaults.password})`)
+    .option('--surreal-token <token>', 'access token, in place of user and password (env: SURREAL_TOKEN)')
+    .addOption(
+      new Option('--surreal-auth-level <level>', 'where the user is defined (env: SURREAL_AUTH_LEVEL)').choices(
+        authLevels,
+      ),
+    )
     .option('--surreal-ca-file <path>', 'authority of its certificate, in PEM (env: SURREAL_CA_FILE)')
     .option('--surreal-insecure', 'accept any certificate')
     .option('--to-namespace <name>', 'namespace to write to')
@@ -125,6 +132,7 @@ function addGeneral(command: Command): Command {
     .option('--id <id>', 'name of this pipeline (default: made of the three databases)')
     .option('--takeover', 'begin although the same pipeline runs elsewhere, and end that run')
     .option('--dry-run', 'connect, check, print what would happen, and write nothing')
+    .option('--http <address>', 'serve metrics, health and a live page: 9400, 127.0.0.1:9400')
     .addOption(new Option('--log-format <format>', 'format of the log (default: text)').choices(logFormats))
     .addOption(new Option('--log-level <level>', 'least important lines to log (default: info)').choices(logLevels))
     .addOption(new Option('--quiet', 'only warnings and errors').conflicts('logLevel'))

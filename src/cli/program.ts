@@ -10,6 +10,7 @@ import { addPostgresql } from './postgresql-command.js'
 import { addQuarantine } from './quarantine-command.js'
 import { addRepair } from './repair-command.js'
 import { runReplication } from './replication.js'
+import { addResync } from './resync-command.js'
 import { type CommandName, type Flags, settle } from './settings.js'
 import { addUpkeep } from './upkeep-commands.js'
 import { addVerification } from './verification-command.js'
@@ -90,6 +91,7 @@ export function createProgram(io: CommandLineIo): Command {
   addVerification(program, io)
   addRepair(program, io)
   addQuarantine(program, io)
+  addResync(program, io)
   addUpkeep(program, io)
   program
     .command('demo')

@@ -48,7 +48,7 @@ async function retry(flags: QuarantineFlags, io: CommandLineIo): Promise<void> {
   const { source, sink, id, transforms } = await settled(flags, io)
   const log = new Log({ format: 'text', level: 'warn', write: (line) => io.stderr.write(`${line}\n`) })
   await interruptible(io, async (signal) => {
-    const { tried, left } = await retryQuarantine({
+    const { tried, forgotten, left } = await retryQuarantine({
       ...{
         source: new PostgresTriggerSource(source),
         sink: new SurrealSink({ ...sink, quarantine: true }),
@@ -58,8 +58,9 @@ async function retry(flags: QuarantineFlags, io: CommandLineIo): Promise<void> {
       },
       onWarning: ({ code, message, ...fields }) => log.event('warn', code, message, fields),
     })
-    const verdict = `${plural(tried, 'row')} tried again, ${formatExactly(left.length)} left`
-    print(io, flags, left, { event: 'result', tried, left: left.length }, verdict)
+    const lost = forgotten === 0 ? '' : `${formatExactly(forgotten)} of tables that are gone forgotten, `
+    const verdict = `${plural(tried, 'row')} tried again, ${lost}${formatExactly(left.length)} left`
+    print(io, flags, left, { event: 'result', tried, forgotten, left: left.length }, verdict)
     if (left.length > 0) throw new ExitStatus(3)
   })
 }

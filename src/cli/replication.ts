@@ -3,6 +3,7 @@ import { type RunOptions, SyncEngine } from '../index.js'
 import { createConnections } from './connections.js'
 import type { CommandLineIo } from './io.js'
 import { Log } from './log.js'
+import { serveObservation } from './observability.js'
 import { describePlan } from './plan.js'
 import { Progress } from './progress.js'
 import { progressLines } from './progress-lines.js'
@@ -20,7 +21,7 @@ export async function runReplication(settings: Settings, io: CommandLineIo, conf
   const write = (line: string) => (block === undefined ? io.stderr.write(`${line}\n`) : block.log(line))
   const log = new Log({ format: settings.logFormat, level: settings.logLevel, write })
   const reporter = new Reporter(log, progress)
-  const { source, sink, checkpoints } = createConnections(settings, io)
+  const { source, sink, checkpoints, watched } = createConnections(settings, io)
   const { id, batchSize, concurrency, transforms, transformConcurrency } = settings
   const limits = batchSize === undefined ? undefined : { rowsMax: batchSize }
   const engine = new SyncEngine({
@@ -41,6 +42,7 @@ export async function runReplication(settings: Settings, io: CommandLineIo, conf
     forced: () => block?.stop(),
   })
   const options: RunOptions = { ...runOptions(settings), signal: stop.signal }
+  let endObservation = async () => {}
   try {
     if (settings.dryRun) {
       const plan = await engine.plan(options)
@@ -52,7 +54,11 @@ export async function runReplication(settings: Settings, io: CommandLineIo, conf
       block?.start()
       if (phase === 'incremental' && timeoutMs !== undefined) stop.after(timeoutMs)
     })
-    reporter.start(settings, { source: source.address ?? source.name, sink: sink.address ?? sink.name })
+    const [from, to] = [source.address ?? source.name, sink.address ?? sink.name]
+    if (settings.http !== undefined) {
+      endObservation = await serveObservation(engine, settings.http, { source: watched, from, to }, log)
+    }
+    reporter.start(settings, { source: from, sink: to })
     const endInterval = block === undefined ? reporter.everyInterval(io.clock, intervalMs) : () => undefined
     const result = await engine.run(options).finally(endInterval)
     block?.stop()
@@ -62,6 +68,7 @@ export async function runReplication(settings: Settings, io: CommandLineIo, conf
   } finally {
     block?.stop()
     stop.dispose()
+    await endObservation()
   }
 }
 

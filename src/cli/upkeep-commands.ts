@@ -1,7 +1,6 @@
 /** `surreal-sync status`, `cleanup` and `teardown`: what the source keeps for its pipelines. */
 import type { Command } from 'commander'
-import { PostgresTriggerSource, SyncError } from '../index.js'
-import { loadConfig } from './config-file.js'
+import { SyncError } from '../index.js'
 import { parseDuration } from './duration.js'
 import { plural } from './figures.js'
 import { interruptible } from './interruptible.js'
@@ -9,7 +8,8 @@ import type { CommandLineIo } from './io.js'
 import { addSourceOptions } from './options.js'
 import { addPostgresql } from './postgresql-command.js'
 import { printable } from './printable.js'
-import { type Flags, settleSource } from './settings.js'
+import type { Flags } from './settings.js'
+import { sourceOf } from './source-of.js'
 import { describeStatus, statusAsJson } from './status-report.js'
 
 interface StatusFlags extends Flags {
@@ -119,11 +119,6 @@ async function runTeardown({ sql, force, ...flags }: TeardownFlags, io: CommandL
   if (active !== undefined) throw running(active.id, 'Stop it first, or pass --force.')
   await interruptible(io, (signal) => source.teardown({ signal }))
   io.stdout.write('Removed triggers, functions and tables of surreal-sync. Copied records stay in SurrealDB.\n')
-}
-
-async function sourceOf(flags: Flags, io: CommandLineIo): Promise<PostgresTriggerSource> {
-  const file = await loadConfig(flags.config, io.folder ?? process.cwd(), io.env)
-  return new PostgresTriggerSource(settleSource(flags, io.env, file?.config))
 }
 
 function unknownPipeline(id: string, pipelines: readonly { readonly id: string }[]): SyncError {

@@ -31,6 +31,19 @@ export interface TableProgress {
 
 /** What `SyncEngine` emits. There is no `error` event: `run()` rejects. A throwing listener stops neither the run nor other listeners. */
 export interface SyncEvents {
+  /** A run begins, before anything is opened. */
+  start: [{ readonly id: string }]
+  /**
+   * A run has ended, and `run()` is about to settle: the last event of each run that said `start`. `code` says why it
+   * `failed`; a failure without one is a bug.
+   */
+  end: [
+    {
+      readonly reason: 'completed' | 'aborted' | 'failed'
+      readonly code?: SyncErrorCode
+      readonly durationMs: number
+    },
+  ]
   phase: [{ readonly phase: Phase; readonly tables: readonly Table[] }]
   /** A full sync that was cut off goes on: so much of it is done, and changes will be replayed from `position`. */
   resumed: [
@@ -58,6 +71,21 @@ export interface SyncEvents {
       readonly position: Position
       readonly text: string
       /** Now minus the commit time of the newest change applied, in milliseconds, by two clocks. */
+      readonly lagMs?: number
+    },
+  ]
+  /**
+   * A delta took effect, with its checkpoint; an idle source has deltas without batches, too. `drained`: nothing else was
+   * visible at the source.
+   */
+  delta: [
+    {
+      readonly batches: number
+      readonly rows: number
+      readonly drained: boolean
+      /** From its beginning until it was durable, what reading it took included. */
+      readonly durationMs: number
+      /** See `checkpoint`. */
       readonly lagMs?: number
     },
   ]

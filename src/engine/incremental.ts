@@ -83,37 +83,42 @@ function rereadDelta(
 async function apply(run: Run, delta: Delta): Promise<boolean> {
   const { sink } = run.settings
   const { tables = [], alterations = [] } = delta
+  const startedAt = performance.now()
   if (tables.length > 0) await run.retrying(async () => sink.prepare?.(tables, { phase: 'full', signal: run.signal }))
   for (const alteration of alterations) {
     await run.retrying(async () => sink.alter?.(alteration, { signal: run.signal }))
   }
-  const changed = sink.commit === undefined ? await write(run, delta) : await commit(run, delta)
+  const sizes = sink.commit === undefined ? await write(run, delta) : await commit(run, delta)
   const { position, committedAtMs } = delta
   const lagMs = committedAtMs === undefined ? undefined : Math.max(0, Date.now() - committedAtMs)
   if (sink.commit === undefined) await run.save('incremental', position, position, lagMs)
   else await run.committed('incremental', position, position, lagMs)
-  return changed || alterations.length > 0
+  const rows = sizes.reduce((sum, size) => sum + size.rows, 0)
+  const durationMs = performance.now() - startedAt
+  run.emit('delta', { batches: sizes.length, rows, drained: delta.drained, durationMs, lagMs })
+  return sizes.length > 0 || alterations.length > 0
 }
 
-async function write(run: Run, delta: Delta): Promise<boolean> {
+async function write(run: Run, delta: Delta): Promise<readonly BatchSize[]> {
   const { inFlight, transformConcurrency } = run.settings
-  let changed = false
+  const sizes: BatchSize[] = []
   await drain(delta.batches, {
     inFlight,
     transform: (batch) => run.transform(batch),
     transformsMax: transformConcurrency,
     write: (batch) => run.write(batch),
     written: (batch) => {
-      changed = true
-      run.written('incremental', sizeOf(batch))
+      const size = sizeOf(batch)
+      sizes.push(size)
+      run.written('incremental', size)
     },
     signal: run.signal,
   })
-  return changed
+  return sizes
 }
 
 /** Lets the sink pull the delta. Its batches are durable when the whole is, and counted only then. */
-async function commit(run: Run, delta: Delta): Promise<boolean> {
+async function commit(run: Run, delta: Delta): Promise<readonly BatchSize[]> {
   const { sink, transformConcurrency: aheadMax } = run.settings
   const { signal } = run
   const sizes: BatchSize[] = []
@@ -129,5 +134,5 @@ async function commit(run: Run, delta: Delta): Promise<boolean> {
   const pulled = withBatches(delta, batches())
   await sink.commit?.(pulled, () => run.checkpoint('incremental', delta.position, delta.position), { signal })
   for (const size of sizes) run.written('incremental', size)
-  return sizes.length > 0
+  return sizes
 }

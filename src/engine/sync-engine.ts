@@ -11,7 +11,8 @@ import { runIncremental } from './incremental.js'
 import { IsolatingEmitter } from './isolating-emitter.js'
 import { nameOf } from './name-of.js'
 import { type EngineSettings, type SyncEngineOptions, settle } from './options.js'
-import { Run, type TableResult } from './run.js'
+import { Reporting } from './reporting.js'
+import { type Emit, Run, type TableResult } from './run.js'
 import { type RunOptions, refuseUnused } from './run-options.js'
 import { type Beginning, Start } from './start.js'
 
@@ -66,38 +67,55 @@ export class SyncEngine extends IsolatingEmitter {
    * @throws SyncError, and nothing else that is not a bug
    */
   async run(asked: RunOptions = {}): Promise<RunResult> {
+    if (this.#running) throw alreadyRunning()
     const startedAt = performance.now()
+    this.emit('start', { id: this.#settings.id })
+    try {
+      const { phase, tables, position, reason } = await this.#replicate(asked)
+      const durationMs = Math.round(performance.now() - startedAt)
+      this.emit('end', { reason, durationMs })
+      return { reason, phase, tables, position, durationMs }
+    } catch (error) {
+      const code = error instanceof SyncError ? error.code : undefined
+      this.emit('end', { reason: 'failed', code, durationMs: Math.round(performance.now() - startedAt) })
+      throw error
+    }
+  }
+
+  async #replicate(asked: RunOptions): Promise<Omit<RunResult, 'durationMs'>> {
     const fence = new AbortController()
     const signal = asked.signal === undefined ? fence.signal : AbortSignal.any([asked.signal, fence.signal])
     const options = { ...asked, signal }
-    const run = this.#run(options)
+    const reporting = new Reporting(this.#settings.source)
+    const run = this.#run(options, reporting)
     let phase: Phase = options.phase ?? 'full'
-    const finished = (reason: RunResult['reason']): RunResult => ({
+    const finished = (reason: RunResult['reason']) => ({
       reason,
       phase,
       tables: run.tables,
       position: run.position === undefined ? undefined : this.#settings.source.describe(run.position).text,
-      durationMs: Math.round(performance.now() - startedAt),
     })
     try {
       return await this.#opened(options, async () => {
         await using _ = await this.#lease(run, options, fence)
-        const { phases, from, captured, interrupted, tables } = await this.#checked(run, options)
-        let after = from
-        const { restart = false } = options
-        if (phases.includes('full')) after = (await runFull(run, { tables, captured, interrupted, restart })).start
-        if (phases.includes('incremental') && after !== undefined) {
-          phase = 'incremental'
-          const until = options.until === undefined ? undefined : this.#settings.source.parse(options.until)
-          run.position ??= after
-          run.position = await runIncremental(run, tables, {
-            ...options,
-            after,
-            until,
-            follow: options.follow ?? false,
-          })
-        }
-        return finished('completed')
+        return await reporting.over(async () => {
+          const { phases, from, captured, interrupted, tables } = await this.#checked(run, options)
+          let after = from
+          const { restart = false } = options
+          if (phases.includes('full')) after = (await runFull(run, { tables, captured, interrupted, restart })).start
+          if (phases.includes('incremental') && after !== undefined) {
+            phase = 'incremental'
+            const until = options.until === undefined ? undefined : this.#settings.source.parse(options.until)
+            run.position ??= after
+            run.position = await runIncremental(run, tables, {
+              ...options,
+              after,
+              until,
+              follow: options.follow ?? false,
+            })
+          }
+          return finished('completed')
+        })
       })
     } catch (error) {
       if (isStop(error, asked.signal)) return finished('aborted')
@@ -134,12 +152,16 @@ export class SyncEngine extends IsolatingEmitter {
     return run.retrying(async () => source.lease?.({ takeover, signal, doubted, lost }))
   }
 
-  #run({ signal }: RunOptions): Run {
-    return new Run(this.#settings, (event, ...payload) => this.emit(event, ...payload), signal)
+  #run({ signal }: RunOptions, reporting?: Reporting): Run {
+    const emit: Emit = (event, ...payload) => {
+      reporting?.take(event, payload)
+      this.emit(event, ...payload)
+    }
+    return new Run(this.#settings, emit, signal)
   }
 
   async #opened<T>(options: RunOptions, work: () => Promise<T>): Promise<T> {
-    if (this.#running) throw new SyncError('E_CONFIG', 'This engine is already running')
+    if (this.#running) throw alreadyRunning()
     const { source, sink, checkpoints, id } = this.#settings
     const context: RunContext = {
       syncId: id,
@@ -201,6 +223,10 @@ export class SyncEngine extends IsolatingEmitter {
     const captured = checkpoints.chosen || phases.includes('incremental')
     return { phases, phase: phases[0], from, captured, interrupted: stored.interrupted }
   }
+}
+
+function alreadyRunning(): SyncError {
+  return new SyncError('E_CONFIG', 'This engine is already running')
 }
 
 /** @throws SyncError `E_CONFIG` */

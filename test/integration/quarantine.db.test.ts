@@ -1,12 +1,12 @@
 /** Rows that the target refuses: named by default, kept aside on request, in both phases. */
 import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { PostgresTriggerSource, SurrealSink, SyncEngine, verify } from '../../src/index.js'
+import { PostgresTriggerSource, retryQuarantine, SurrealSink, SyncEngine, verify } from '../../src/index.js'
 import { surrealSyncHere, temporaryDirectory } from '../e2e/command.js'
 import { connectionFlags } from '../e2e/flags.js'
 import { namespace, openTarget, database as targetDatabase } from '../e2e/target.js'
 import { createDatabase, type TestDatabase } from '../support/database.js'
-import { SurrealReplica } from '../support/surreal-replica.js'
+import { SurrealReplica, type SurrealReplicaOptions } from '../support/surreal-replica.js'
 import { startSurreal } from '../support/surreal-server.js'
 
 let database: TestDatabase
@@ -193,6 +193,58 @@ it('is forgotten when the row goes, also where records of rows that are gone sta
   await replica.catchUp()
   expect(await entries(replica)).toEqual([])
   expect(await replica.printed('(SELECT count() FROM users GROUP ALL)[0].count')).toBe('299')
+})
+
+describe('entries of a table that is not followed any more', () => {
+  const kept = async (replica: SurrealReplica) => (await entries(replica)).map(({ record }) => record)
+
+  async function withEntry(more: Partial<SurrealReplicaOptions> = {}) {
+    await client.query('create table orders (id int primary key); insert into orders values (1)')
+    const replica = await SurrealReplica.open({ url: database.url, sink: { quarantine: true }, ...more })
+    await replica.full()
+    await replica.db.query(refusals['an assertion'].definition)
+    await client.query(insertSql(false))
+    await replica.catchUp()
+    expect(await kept(replica)).toEqual(['users:7'])
+    return replica
+  }
+  const retry = (replica: SurrealReplica) => retryQuarantine(replica.ends())
+
+  it.each([
+    ['drop', 'drop table users'],
+    ['rename', 'alter table users rename to members'],
+  ])('do not keep the rest from being consistent, and go with a retry: %s', async (_, change) => {
+    await using replica = await withEntry()
+    await client.query(`${change}; insert into orders values (2)`)
+    await replica.catchUp()
+    await replica.catchUp()
+    expect(await kept(replica)).toEqual(['users:7'])
+    expect(await consistent(replica)).toBe(true)
+    expect(await retry(replica)).toEqual({ tried: 0, forgotten: 1, left: [] })
+    expect(await kept(replica)).toEqual([])
+    expect(await consistent(replica)).toBe(true)
+  })
+
+  it('go with a full sync, which says what the pipeline is from then on', async () => {
+    await using replica = await withEntry()
+    replica.configure({ source: { tables: ['orders'] } })
+    await replica.catchUp()
+    // It is still there, and may be followed again.
+    expect(await retry(replica)).toMatchObject({ forgotten: 0, left: [{ record: 'users:7' }] })
+    await replica.full()
+    expect(await kept(replica)).toEqual([])
+  })
+
+  it('go when the table that writes the same records now is copied', async () => {
+    await using replica = await withEntry()
+    await client.query('delete from users where id = 7; alter table users rename to members')
+    replica.configure({ source: { tables: ['members', 'orders'], shaping: { members: { as: 'users' } } } })
+    await replica.full()
+    expect(await kept(replica)).toEqual([])
+    await replica.catchUp()
+    expect(await consistent(replica)).toBe(true)
+    expect(await countOf(replica)).toBe(299)
+  })
 })
 
 it('list and retry on the command line', async () => {

@@ -135,7 +135,7 @@ export class BatchWriter {
   ): Promise<void> {
     const { target, table } = plan
     if (batch.op === 'replace') this.#replaced.add(target)
-    await this.#release(lane, table.label, this.#quarantine.releaseTable(table.label), options)
+    await this.#release(lane, table.label, this.#quarantine.releaseTable(plan), options)
     if (plan.removal.kind === undefined) return
     if (!ownership.isOwned(target)) {
       this.#skipSweep(table, `holds records of others that \`existing: 'keep'\` protects`)

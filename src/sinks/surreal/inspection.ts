@@ -12,7 +12,7 @@ import { readKey } from './key-reader.js'
 import type { SinkConfig } from './options.js'
 import { type Holding, Ownership } from './ownership.js'
 import { checkpointIn, readPipelineState } from './progress.js'
-import { type QuarantinedRow, readEntries } from './quarantine.js'
+import { type QuarantinedRow, quarantineId, readEntries } from './quarantine-entries.js'
 import { ask } from './query.js'
 import { recordShape } from './record-id.js'
 import { isThere } from './rehearsal.js'
@@ -74,6 +74,13 @@ export class Inspection implements AsyncDisposable {
   /** The rows that are kept aside. */
   quarantined(): Promise<readonly QuarantinedRow[]> {
     return readEntries(this.#connection, this.#pipeline, this.#options)
+  }
+
+  /** Forgets some of them. No run of the pipeline may be going on. */
+  async releaseQuarantined(records: readonly string[]): Promise<void> {
+    await this.query('DELETE $released RETURN NONE;', {
+      released: records.map((record) => quarantineId(this.#pipeline, record)),
+    })
   }
 
   async checkpoint(): Promise<Checkpoint | undefined> {

@@ -45,11 +45,18 @@ export class LanePool {
   /** Makes these lanes the only writers of the pipeline, or checks that they still are. */
   async claim(lease: Lease, options: Abortable): Promise<void> {
     if (lease.claimed) {
-      for (const lane of this.lanes) await lane.check(options)
+      await this.check(options)
       return
     }
     const token = await lease.claim((claimed) => this.first.claim(this.lanes.length, claimed, options))
     for (const lane of this.lanes) lane.take(token)
+  }
+
+  /** Finds out whether each may still write. Resolves with how long one took, in milliseconds. */
+  async check(options: Abortable): Promise<number> {
+    const startedAt = performance.now()
+    for (const lane of this.lanes) await lane.check(options)
+    return (performance.now() - startedAt) / this.lanes.length
   }
 
   async close(): Promise<void> {

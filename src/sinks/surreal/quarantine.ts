@@ -1,5 +1,5 @@
 /** Rows that the target refuses: found one by one, and either named, or kept aside so that the others go on. */
-import { BoundExcluded, BoundIncluded, RecordId, RecordIdRange } from 'surrealdb'
+import { RecordId } from 'surrealdb'
 import type { RowBatch } from '../../core/batch.js'
 import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
@@ -7,11 +7,11 @@ import type { Abortable } from '../../core/source.js'
 import { keyBytes, recordText, splitItems } from './cbor-items.js'
 import type { CborWriter } from './cbor-writer.js'
 import type { Connection } from './connection.js'
-import { isMissingTable, refusedField, toSyncError } from './errors.js'
+import { refusedField } from './errors.js'
 import type { Aside, Lane, Step } from './lane.js'
-import { ask } from './query.js'
+import { quarantineId, readEntries } from './quarantine-entries.js'
 import { joinItems, type PieceLimits, pieceHeadSize, type RefusedRow, RowEncoder } from './row-encoder.js'
-import { quarantineTable, readQuarantine, type WriteKind } from './statements.js'
+import { quarantineTable, type WriteKind } from './statements.js'
 import type { TablePlan } from './table-plan.js'
 
 /** A row, or the record id of a row to delete, on its way. */
@@ -37,46 +37,12 @@ const storedBytesMax = 1024 * 1024
 /** What is due to a row. Anything else may pass, or is the server's own trouble: no row must be blamed for it. */
 const rowCodes = new Set(['E_POISON_ROW', 'E_ROW_TOO_LARGE', 'E_VALUE'])
 
-/** An entry, as whoever looks at it sees it. */
-export interface QuarantinedRow {
-  /** The source table's label. */
-  readonly table: string
-  /** The record that would have been written or deleted: `users:5`. */
-  readonly record: string
-  /** The key part of its id, in CBOR. */
-  readonly key: Uint8Array
-  /** What kind of trouble: `E_POISON_ROW`, `E_ROW_TOO_LARGE`, `E_VALUE`. */
-  readonly code: string
-  /** Why, without any value. */
-  readonly reason: string
-}
-
-/** What is kept aside for a pipeline. */
-export async function readEntries(
-  connection: Connection,
-  pipeline: string,
-  options: Abortable,
-): Promise<readonly QuarantinedRow[]> {
-  const range = new RecordIdRange(quarantineTable, new BoundIncluded([pipeline]), new BoundExcluded([`${pipeline}\0`]))
-  const { results, failure } = await connection.call((db) => ask(db, readQuarantine, { range }), options)
-  if (failure !== undefined && !isMissingTable(failure, quarantineTable)) throw toSyncError(failure)
-  const found = failure === undefined ? results.at(-1) : []
-  return Array.isArray(found) ? found.flatMap((row) => entryOf(row) ?? []) : []
-}
-
-function entryOf(row: unknown): QuarantinedRow | undefined {
-  if (typeof row !== 'object' || row === null) return undefined
-  const key: unknown = Reflect.get(row, 'key')
-  const [table, record, code, reason] = ['table', 'record', 'code', 'reason'].map((name) => Reflect.get(row, name))
-  const bytes = key instanceof ArrayBuffer ? new Uint8Array(key) : key
-  if (typeof table !== 'string' || typeof record !== 'string' || !(bytes instanceof Uint8Array)) return undefined
-  return { table, record, key: bytes, code: String(code), reason: String(reason) }
-}
-
 export class Quarantine {
   readonly #enabled: boolean
   readonly #warn: (warning: SyncWarning) => void
   readonly #rows = new Map<string, string>()
+  /** The tables of this run: labels, and how the ids of their records begin. */
+  readonly #followed = new Map<string, string>()
   #pipeline = ''
 
   constructor(enabled: boolean, warn: (warning: SyncWarning) => void) {
@@ -89,10 +55,20 @@ export class Quarantine {
     return this.#rows.size === 0
   }
 
-  /** Reads what is kept aside for a pipeline. */
-  async load(connection: Connection, pipeline: string, options: Abortable): Promise<void> {
+  /** Reads what is kept aside for a pipeline. @param begins The tables are all that the run follows, not more of them. */
+  async load(
+    {
+      connection,
+      pipeline,
+      begins,
+    }: { readonly connection: Connection; readonly pipeline: string; readonly begins: boolean },
+    plans: readonly TablePlan[],
+    options: Abortable,
+  ): Promise<void> {
     this.#pipeline = pipeline
     this.#rows.clear()
+    if (begins) this.#followed.clear()
+    for (const { table, target } of plans) this.#followed.set(table.label, idStart(target))
     for (const { record, table } of await readEntries(connection, pipeline, options)) this.#rows.set(record, table)
   }
 
@@ -107,17 +83,28 @@ export class Quarantine {
     return (bytes, error) => void refused.push({ item: { kind, bytes, table }, error, encoded: false })
   }
 
-  /** Whether no row is kept aside once this took effect. */
+  /** Whether no row of the tables that are followed is kept aside once this took effect. */
   emptyAfter(aside: Aside | undefined): boolean {
     const released = new Set(aside?.released.map(recordOf))
-    return (aside?.kept.length ?? 0) === 0 && [...this.#rows.keys()].every((record) => released.has(record))
+    return (
+      (aside?.kept.length ?? 0) === 0 && [...this.#rows].every((row) => released.has(row[0]) || !this.#follows(row))
+    )
+  }
+
+  /** The entries of tables that are not followed. After a full sync they say nothing: their records are nobody's copy. */
+  releaseOthers(): Aside | undefined {
+    return this.#released([...this.#rows].filter((row) => !this.#follows(row)))
+  }
+
+  #follows([record, label]: readonly [record: string, label: string]): boolean {
+    return this.#followed.has(label) || [...this.#followed.values()].some((start) => record.startsWith(start))
   }
 
   /** What a transaction with these rows does to entries made earlier: what becomes of a row now counts. */
   release(items: readonly Item[]): Aside | undefined {
     if (this.empty) return undefined
     const records = items.map(({ bytes }) => recordText(bytes)).filter((record) => this.#rows.has(record))
-    return records.length === 0 ? undefined : { kept: [], released: records.map((record) => this.#id(record)) }
+    return this.#released(records.map((record) => [record]))
   }
 
   /** The rows of a batch of deletes that deletes nothing. None are looked for where none are kept aside. */
@@ -131,11 +118,16 @@ export class Quarantine {
     return items
   }
 
-  /** The entries of a table whose whole content follows. */
-  releaseTable(table: string): Aside | undefined {
-    const records = [...this.#rows].filter(([, label]) => label === table)
-    if (records.length === 0) return undefined
-    return { kept: [], released: records.map(([record]) => this.#id(record)) }
+  /** The entries of a table whose whole content follows, also those from when the table had another name. */
+  releaseTable({ table, target }: TablePlan): Aside | undefined {
+    const start = idStart(target)
+    return this.#released(
+      [...this.#rows].filter(([record, label]) => label === table.label || record.startsWith(start)),
+    )
+  }
+
+  #released(rows: readonly (readonly [record: string, ...rest: unknown[]])[]): Aside | undefined {
+    return rows.length === 0 ? undefined : { kept: [], released: rows.map(([record]) => this.#id(record)) }
   }
 
   /** They took effect. */
@@ -233,7 +225,7 @@ export class Quarantine {
   }
 
   #id(record: string): RecordId {
-    return new RecordId(quarantineTable, [this.#pipeline, record])
+    return quarantineId(this.#pipeline, record)
   }
 }
 
@@ -249,6 +241,11 @@ export function stepsOf(items: readonly Item[]): readonly Step[] {
 /** The rows of an encoded array. */
 export function itemsOf(bytes: Uint8Array, rowCount: number, kind: WriteKind, table: string): readonly Item[] {
   return splitItems(bytes.slice(pieceHeadSize), rowCount).map((item) => ({ kind, bytes: item, table }))
+}
+
+/** How the ids of a table's records begin. */
+function idStart(target: string): string {
+  return new RecordId(target, 0).toString().slice(0, -1)
 }
 
 function recordOf(id: RecordId): string {

@@ -20,7 +20,7 @@ import { DeltaCommit } from './delta-commit.js'
 import { type ExamineSinkOptions, examineTarget } from './examination.js'
 import { FallbackReporter } from './fallback-reporter.js'
 import { Inspection } from './inspection.js'
-import { Lane } from './lane.js'
+import { type Aside, Lane } from './lane.js'
 import { LanePool } from './lane-pool.js'
 import { Lease } from './lease.js'
 import { type SinkConfig, type SurrealSinkOptions, sinkConfig } from './options.js'
@@ -74,8 +74,9 @@ export class SurrealSink implements Sink, CheckpointStore {
   constructor(options: SurrealSinkOptions) {
     const config = sinkConfig(options)
     this.#config = config
-    this.#quarantine = new Quarantine(config.quarantine, (warning) => this.#warn(warning))
-    this.#writer = new BatchWriter(config, this.#quarantine, (warning) => this.#warn(warning))
+    const warn = (warning: SyncWarning) => this.#warn(warning)
+    this.#quarantine = new Quarantine(config.quarantine, warn)
+    this.#writer = new BatchWriter(config, this.#quarantine, warn)
     this.address = config.address
     this.limits = config.limits
     this.inFlight = config.writers
@@ -128,10 +129,9 @@ export class SurrealSink implements Sink, CheckpointStore {
   }
 
   async prepare(tables: readonly Table[], options: PrepareOptions): Promise<void> {
-    const { lanes, first } = this.#pool
-    const { connection } = first
-    const lease = this.#lease
-    const pipeline = this.#opened()
+    const { connection } = this.#pool.first
+    const [lease, pipeline] = [this.#lease, this.#opened()]
+    const begins = this.#ownership === undefined
     const plans = this.#register(tables, options)
     await defineDatabases(connection, this.#config, options)
     await this.#pool.findEncoding((warning) => this.#warn(warning), options)
@@ -145,15 +145,14 @@ export class SurrealSink implements Sink, CheckpointStore {
     if (this.#config.quarantine) await defineQuarantine(connection, options)
     if (!lease.seen) lease.see(leaseIn(await readPipelineState(connection, pipeline, options)))
     await this.#pool.claim(lease, options)
-    await this.#quarantine.load(connection, pipeline, options)
+    await this.#quarantine.load({ connection, pipeline, begins }, plans, options)
     await ownership.save(lease.current, options)
     await defineTargets(connection, plans, options)
-    const startedAt = performance.now()
-    for (const lane of lanes) await lane.check(options)
-    const roundTripMs = (performance.now() - startedAt) / lanes.length
+    const roundTripMs = await this.#pool.check(options)
     const filled = plans.map(({ target }) => target).filter((target) => !ownership.isFresh(target))
     this.#writer.begin(roundTripMs, options.phase === 'full' ? filled : [])
-    if (options.phase === 'full') await this.#progress(undefined, options)
+    const others = begins ? this.#quarantine.releaseOthers() : undefined
+    if (options.phase === 'full') await this.#progress(undefined, options, others)
     this.#ownership = ownership
   }
 
@@ -262,9 +261,10 @@ export class SurrealSink implements Sink, CheckpointStore {
   }
 
   /** Until the next drained delta, the rows are no state that the source had. */
-  #progress(checkpoint: Checkpoint | undefined, options: Abortable): Promise<void> {
+  async #progress(checkpoint: Checkpoint | undefined, options: Abortable, aside?: Aside): Promise<void> {
     const progress = { wrote: randomUUID(), part: 0, consistent: false, checkpoint }
-    return this.#pool.useFirst(options, (lane) => lane.apply({ steps: [], progress }, options))
+    await this.#pool.useFirst(options, (lane) => lane.apply({ steps: [], progress, aside }, options))
+    this.#quarantine.settled(aside)
   }
 
   /** The pipeline's id. */

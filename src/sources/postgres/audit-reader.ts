@@ -99,9 +99,10 @@ export class AuditReader {
       if (tracker.gaps.length > 0) tracker.fence(await lockHolders(session, names))
       return peekTables(session, names, tracker, this.#rowsMax)
     })
+    await structure.add(tables.asked)
     const waiting = held.tables.size > 0 || structure.unapplied.size > 0
-    const idle = tables.size === 0 && tracker.unsearched.length === 0 && !waiting
-    return idle ? undefined : this.#scope(tables)
+    const idle = tables.all.size === 0 && tracker.unsearched.length === 0 && !waiting
+    return idle ? undefined : this.#scope(tables.all)
   }
 
   #scope(tables: ReadonlySet<number>): DeltaScope {

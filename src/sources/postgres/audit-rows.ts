@@ -31,25 +31,39 @@ const columns = 'c.sequence_id, c.table_id, c.row_id, pg_catalog.floor(extract(e
 const gapRanges =
   'rows from (pg_catalog.unnest($1::pg_catalog.int8[]), pg_catalog.unnest($2::pg_catalog.int8[])) as g(low, high)'
 
-/** The tables that the next page names. Reads at most as many rows as the page will. */
+/** The operation of a row that asks for a whole table. */
+export const resyncOperation = 'RESYNC'
+
+/** The tables that the next page names, by oid. */
+export interface NamedTables {
+  readonly all: ReadonlySet<number>
+  /** Those that somebody asked for as a whole. */
+  readonly asked: ReadonlySet<number>
+}
+
+/** Reads at most as many rows as the page will. */
 export async function peekTables(
   session: Session,
   { changes }: AuditNames,
   tracker: GapTracker,
   rowsMax: number,
-): Promise<ReadonlySet<number>> {
+): Promise<NamedTables> {
   const doing = 'looking for changes'
-  const fresh = `select c.table_id from ${changes} c where c.sequence_id > $1 order by c.sequence_id limit $2`
-  const rows = [
-    ...(await session.rows(doing, `select distinct table_id from (${fresh}) p`, [tracker.highest, rowsMax])),
-  ]
+  const named = (rows: string) =>
+    `select p.table_id, pg_catalog.bool_or(p.operation = '${resyncOperation}') from (${rows}) p group by p.table_id`
+  const fresh = `select c.table_id, c.operation from ${changes} c where c.sequence_id > $1 order by c.sequence_id limit $2`
+  const rows = [...(await session.rows(doing, named(fresh), [tracker.highest, rowsMax]))]
   const { gaps } = nextGaps(tracker, rowsMax)
   if (gaps.length > 0) {
-    const late = `select distinct c.table_id from ${gapRanges} cross join lateral (
-      select a.table_id from ${changes} a where a.sequence_id between g.low and g.high order by a.sequence_id limit $3) c`
-    rows.push(...(await session.rows(doing, late, [...bounds(gaps), rowsMax])))
+    const late = `select c.table_id, c.operation from ${gapRanges} cross join lateral (
+      select a.table_id, a.operation from ${changes} a where a.sequence_id between g.low and g.high
+      order by a.sequence_id limit $3) c`
+    rows.push(...(await session.rows(doing, named(late), [...bounds(gaps), rowsMax])))
   }
-  return new Set(rows.map(([table]) => Number(table)))
+  return {
+    all: new Set(rows.map(([table]) => Number(table))),
+    asked: new Set(rows.filter(([, asked]) => asked === 't').map(([table]) => Number(table))),
+  }
 }
 
 /** Reads the rows in the gaps and above the highest number seen, in the session's snapshot. */

@@ -65,8 +65,11 @@ export async function captureFindings(
 }
 
 /** The size of the audit table, how fast it grows, and who keeps it from being pruned. */
-export async function auditFindings(session: Session, names: AuditNames): Promise<readonly Finding[]> {
-  const status = await readStatusWithin(session, names)
+export async function auditFindings(
+  session: Session,
+  { names, auditSchema }: { readonly names: AuditNames; readonly auditSchema: string },
+): Promise<readonly Finding[]> {
+  const status = await readStatusWithin(session, names, auditSchema)
   if (!status.installed) return []
   const { bytes, changes, pipelines } = status
   const [row] = await session.rows('reading the growth of the audit table', growthSql(names.changes))

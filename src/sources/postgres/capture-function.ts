@@ -3,6 +3,7 @@
  * name and operator in it is qualified, and no code of the table's owner runs in it: no cast, no user's operator.
  */
 import pg from 'pg'
+import { resyncOperation } from './audit-rows.js'
 import type { PostgresTable } from './postgres-table.js'
 import type { AuditNames } from './schema.sql.js'
 
@@ -127,7 +128,7 @@ function keylessBody(level: TriggerLevel, parts: BodyParts): string {
   return `
 begin
   -- There is no key: ${once} that changed is logged as a change of everything.
-  ${insertInto(parts)} values (${values(parts, 'RESYNC', 'null')});
+  ${insertInto(parts)} values (${values(parts, resyncOperation, 'null')});
   return null;
 end
 `

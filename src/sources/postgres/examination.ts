@@ -112,7 +112,7 @@ async function selected(
         ...rights,
         // What may not be read cannot be judged.
         ...(blocked ? [] : await captureFindings(session, { installer, names, tables: followableTables(tables) })),
-        ...(problems.length > 0 ? [] : await auditFindings(session, names)),
+        ...(problems.length > 0 ? [] : await auditFindings(session, { names, auditSchema })),
       ]
       return { tables, findings: found }
     } catch (error) {

@@ -10,6 +10,14 @@ export function replacedWarning({ label }: PostgresTable, { code, what }: Replac
   return { code, table: label, message: `${label} ${what}: it is copied again as a whole` }
 }
 
+export function recreatedWarning(table: PostgresTable): SyncWarning {
+  return replacedWarning(table, { code: 'table_replaced', what: 'was created anew' })
+}
+
+export function addedWarning({ label }: PostgresTable): SyncWarning {
+  return { code: 'table_added', table: label, message: `${label} is followed from now on: it is copied as a whole` }
+}
+
 export function alteredWarning({ table, added, dropped }: Alteration): SyncWarning {
   const changes = [
     ...added.map(({ name }) => `has a new column ${name}`),

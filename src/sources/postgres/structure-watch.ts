@@ -8,15 +8,18 @@ import type { SyncWarning } from '../../core/events.js'
 import { type CaptureState, isCaptured } from './capture-state.js'
 import type { Connections } from './connections.js'
 import type { Installer } from './installer.js'
-import { introspect, introspectTables, type SkippedTable, type TableSelection } from './introspect.js'
+import { introspect, introspectTables, type TableSelection } from './introspect.js'
+import { missingTables } from './missing-tables.js'
 import type { PostgresTable } from './postgres-table.js'
 import { type Replacement, replacementOf } from './replacement.js'
 import type { Session } from './session.js'
 import { skipNow } from './skip-now.js'
 import {
+  addedWarning,
   alteredWarning,
   goneWarning,
   incompleteWarning,
+  recreatedWarning,
   renamedWarning,
   replacedWarning,
   staleWarnings,
@@ -138,7 +141,7 @@ export class StructureWatch {
   async look(known: Known = {}): Promise<void> {
     this.#structures = undefined
     const listing = await this.#connections.use(readListing)
-    if (listing !== this.#listing && this.#selection !== undefined) await this.#select(known, this.#selection)
+    if (listing !== this.#listing && this.#selection !== undefined) await this.#select(this.#selection, known)
     this.#listing = listing
     // Capturing a table again changes its marks, so it takes a second look to settle.
     for (let turn = 1; turn <= 3; turn += 1) {
@@ -150,10 +153,20 @@ export class StructureWatch {
     }
   }
 
+  /** Follows these tables as well, where they are selected, and replaces them. */
+  async add(oids: ReadonlySet<number>): Promise<void> {
+    if (this.#selection === undefined || [...oids].every((oid) => this.#watched.has(oid))) return
+    await this.#select(this.#selection, {}, oids)
+    await this.look()
+  }
+
   /** Follows names: a table under a name that is followed is the one to follow. */
-  async #select(known: Known, selection: TableSelection): Promise<void> {
+  async #select(selection: TableSelection, known: Known, asked: ReadonlySet<number> = new Set()): Promise<void> {
     const { tables, skipped } = await this.#within((session) => introspect(session.client, selection))
-    await this.#missing(known, skipped)
+    for (const warning of await this.#within((session) =>
+      missingTables(session, { known, followed: this.#watched, skipped }),
+    ))
+      this.#warn(warning)
     const labels = new Set([...this.#labels, ...Object.values(known).flatMap((text) => parseRecord(text)?.label ?? [])])
     const selected = new Set(tables.map(({ oid }) => oid))
     const named = await this.#names([...this.#watched.keys()].filter((oid) => !selected.has(oid)))
@@ -164,25 +177,13 @@ export class StructureWatch {
       if (watched?.mark !== undefined && watched.table.label !== table.label) {
         this.#watched.set(table.oid, { ...watched, mark: { ...watched.mark, whole: '' } })
       }
-      if (watched !== undefined || !labels.has(table.label)) continue
+      const added = asked.has(table.oid)
+      if (watched !== undefined || !(added || labels.has(table.label))) continue
       // Without a mark it is inspected, captured and, being unknown, replaced.
       const [shaped = table] = await this.#within((session) => this.#shaper.shapeAll(session, [table]))
       this.#watched.set(table.oid, { table: shaped, mark: undefined })
       this.unapplied.replace(table.oid)
-      this.#warn(replacedWarning(table, { code: 'table_replaced', what: 'was created anew' }))
-    }
-  }
-
-  /** What became of tables that were followed at the position and are not among those to follow now. */
-  async #missing(known: Known, skipped: readonly SkippedTable[]): Promise<void> {
-    for (const [oid, text] of Object.entries(known)) {
-      const label = parseRecord(text)?.label
-      if (this.#watched.has(Number(oid)) || label === undefined) continue
-      const now = await this.#within((session) => skipNow(session, Number(oid)))
-      if (now === undefined) this.#warn(goneWarning(label, 'no longer exists'))
-      else if (now !== 'none' && now.reason !== 'partition' && skipped.some((skip) => skip.label === now.label)) {
-        throw new SyncError(now.code, now.message, { table: label, hint: now.hint })
-      }
+      this.#warn(added ? addedWarning(table) : recreatedWarning(table))
     }
   }
 

@@ -12,30 +12,31 @@ import type {
   LeaseOptions,
   ReadOptions,
   RunContext,
+  RunReport,
   Snapshot,
   SnapshotOptions,
   Source,
 } from '../../core/source.js'
 import type { Json } from '../../core/value.js'
 import { readStatus, type SourceStatus } from './audit-status.js'
-import { type ConnectionSettings, describeAddress, parseConnection } from './connection-settings.js'
-import { Connections } from './connections.js'
+import { describeAddress } from './connection-settings.js'
 import { Consumer, isTolerable } from './consumers.js'
 import { currentPosition, positionSince } from './current-position.js'
 import { type ExamineSourceOptions, examineSource, type SourceExamination } from './examination.js'
 import { readIdentity } from './identity.js'
 import { Inspection, type SourceInspection } from './inspection.js'
 import type { InstallScriptOptions } from './install-script.js'
-import { Installer } from './installer.js'
 import { checkReader, openReader } from './open-reader.js'
 import type { OpenSource } from './open-source.js'
 import { PipelineLease, runName } from './pipeline-lease.js'
 import { decode, encode, publicJson, publicText } from './position.js'
 import { presentRows } from './present-rows.js'
 import { type AuditConsumer, forgetConsumer, listConsumers, type PruneOptions, Pruner, prune } from './pruning.js'
-import { type AuditNames, auditNames } from './schema.sql.js'
+import { requestResync } from './resync.js'
+import type { AuditNames } from './schema.sql.js'
 import type { Session } from './session.js'
 import { ChunkedSnapshot, ConsistentSnapshot, notCaptured } from './snapshot.js'
+import { SourceDatabase } from './source-database.js'
 import type { PostgresTriggerSourceOptions } from './source-options.js'
 import { type PlanContext, planScript, planSource, type SourcePlan } from './source-plan.js'
 import { checkReading, followableTables, ownTable, selectTables } from './table-selection.js'
@@ -46,7 +47,6 @@ export type { PostgresTriggerSourceOptions } from './source-options.js'
 
 /**
  * Replicates tables of one PostgreSQL database (14 or later).
- *
  * A full sync with checkpoints installs, for each table, a trigger that logs the key of every changed row; the incremental
  * sync reads those keys again in one snapshot, so that the sink gets the latest state, in whatever order transactions
  * committed. Nothing is installed by a full sync without checkpoints.
@@ -55,8 +55,7 @@ export class PostgresTriggerSource implements Source {
   readonly name = 'postgresql'
   readonly address: string
   readonly #options: PostgresTriggerSourceOptions
-  readonly #settings: ConnectionSettings
-  readonly #auditSchema: string
+  readonly #database: SourceDatabase
   readonly #names: AuditNames
   #shaper: TableShaper
   #open: OpenSource | undefined
@@ -64,19 +63,18 @@ export class PostgresTriggerSource implements Source {
   /** Checks the options; connects to nothing. @throws SyncError `E_CONFIG` */
   constructor(options: PostgresTriggerSourceOptions) {
     this.#options = options
-    this.#settings = parseConnection(options.url, options)
-    this.address = describeAddress(this.#settings)
-    this.#auditSchema = options.auditSchema ?? 'public'
-    this.#names = auditNames(this.#auditSchema)
+    this.#database = new SourceDatabase(options)
+    this.#names = this.#database.names
+    this.address = describeAddress(this.#database.settings)
     this.#shaper = new TableShaper(options.shaping, options.maskSecret)
   }
 
   async open(context: RunContext): Promise<void> {
     const { warn, syncId } = context
     this.#shaper = new TableShaper(this.#options.shaping, this.#options.maskSecret)
-    const connections = this.#connect(warn, runName(syncId))
-    const { triggerLevel, eventTrigger, pruneAfterMs } = this.#options
-    const installer = new Installer(connections, this.#auditSchema, warn, { triggerLevel, eventTrigger })
+    const connections = this.#database.connect(warn, runName(syncId))
+    const { pruneAfterMs } = this.#options
+    const installer = this.#database.installer(connections, warn)
     const consumer = new Consumer(connections, this.#names, syncId)
     const pruner = pruneAfterMs === undefined ? undefined : new Pruner(connections, this.#names, pruneAfterMs)
     this.#open = { connections, installer, consumer, pruner, warn, tables: [], syncId, run: randomUUID() }
@@ -158,8 +156,8 @@ export class PostgresTriggerSource implements Source {
   async #snapshotPosition(since: Position | undefined, signal: AbortSignal | undefined): Promise<Position> {
     if (since === undefined) return this.position({ signal })
     const { connections, tables } = this.#opened()
-    const followed = followableTables(tables)
-    return encode(await connections.use((session) => positionSince(session, this.#names, followed, decode(since))))
+    const read = (session: Session) => positionSince(session, this.#names, followableTables(tables), decode(since))
+    return encode(await connections.use(read))
   }
 
   async *changes(options: ChangeOptions): AsyncGenerator<Delta> {
@@ -199,6 +197,10 @@ export class PostgresTriggerSource implements Source {
     }
   }
 
+  report(report: RunReport): Promise<void> {
+    return this.#opened().consumer.report(report)
+  }
+
   async close(): Promise<void> {
     const open = this.#open
     this.#open = undefined
@@ -211,17 +213,17 @@ export class PostgresTriggerSource implements Source {
    * @returns how many rows were removed
    */
   prune(options: PruneOptions = {}): Promise<number> {
-    return this.#apart((connections) => prune(connections, this.#names, options))
+    return this.#database.apart((connections) => prune(connections, this.#names, options))
   }
 
   /** How much is captured, who reads it and how far behind each is. Connects by itself, and changes nothing. */
   status(): Promise<SourceStatus> {
-    return this.#apart((connections) => readStatus(connections, this.#names))
+    return this.#database.apart((connections) => readStatus(connections, this.#names, this.#database.auditSchema))
   }
 
   /** The pipelines that read the audit table, and how far each has come. Connects by itself. */
   consumers(): Promise<readonly AuditConsumer[]> {
-    return this.#apart((connections) => listConsumers(connections, this.#names))
+    return this.#database.apart((connections) => listConsumers(connections, this.#names))
   }
 
   /**
@@ -229,7 +231,20 @@ export class PostgresTriggerSource implements Source {
    * @returns whether there was one of that id
    */
   forget(id: string): Promise<boolean> {
-    return this.#apart((connections) => forgetConsumer(connections, this.#names, id))
+    return this.#database.apart((connections) => forgetConsumer(connections, this.#names, id))
+  }
+
+  /**
+   * Asks pipelines to read these tables (names or patterns) again as a whole, and those that select but do not follow them
+   * yet to do so from now on. They do it in order with other changes, at once where they run. Connects by itself.
+   * @returns the tables' names
+   * @throws SyncError `E_TRIGGER_MISSING` if nothing is followed here yet, `E_TABLE_WITHOUT_KEY`
+   */
+  resync(tables: readonly string[], { signal }: Abortable = {}): Promise<readonly string[]> {
+    return this.#database.apart((connections) => {
+      const installer = this.#database.installer(connections, ignore)
+      return requestResync({ ...this.#options, tables }, { connections, names: this.#names, installer, signal })
+    })
   }
 
   /**
@@ -238,17 +253,17 @@ export class PostgresTriggerSource implements Source {
    * @throws SyncError `E_RIGHTS` if this role may not remove all of it: then nothing is removed, and the hint is a script
    */
   teardown({ signal, warn = ignore }: Abortable & Partial<Pick<RunContext, 'warn'>> = {}): Promise<void> {
-    return this.#apart((connections) => teardown({ ...this.#context, connections, warn, signal }))
+    return this.#database.apart((connections) => teardown({ ...this.#context, connections, warn, signal }))
   }
 
   /** The script that removes everything that was installed, for whoever may; empty if there is nothing. */
   teardownSql(): Promise<string> {
-    return this.#apart((connections) => teardownScript({ ...this.#context, connections, warn: ignore }))
+    return this.#database.apart((connections) => teardownScript({ ...this.#context, connections, warn: ignore }))
   }
 
   /** What would be copied and installed. Connects by itself, needs no right but to connect, and changes nothing. @throws SyncError */
   plan(): Promise<SourcePlan> {
-    return this.#apart((connections) => planSource({ ...this.#context, connections }))
+    return this.#database.apart((connections) => planSource({ ...this.#context, connections }))
   }
 
   /**
@@ -257,36 +272,22 @@ export class PostgresTriggerSource implements Source {
    * again. It is made for this database, and for the selected tables as they are now. Connects by itself, and changes nothing.
    */
   installSql(options: InstallScriptOptions = {}): Promise<string> {
-    return this.#apart((connections) => planScript({ ...this.#context, connections }, options))
+    return this.#database.apart((connections) => planScript({ ...this.#context, connections }, options))
   }
 
   /** Looks at everything that a run depends on: see {@link examine}. Connects by itself, changes nothing, and does not throw for what it finds. */
   examine(options: ExamineSourceOptions = {}): Promise<SourceExamination> {
-    return examineSource((warn) => this.#connect(warn), this.#context, { ...options, address: this.address })
+    return examineSource((warn) => this.#database.connect(warn), this.#context, { ...options, address: this.address })
   }
 
   /** Opens a connection for `verify`: see its options. Whether or not a run is going on. @throws SyncError */
   inspect(options: Abortable): Promise<SourceInspection> {
     const selection = { ...this.#options, shaper: this.#shaper }
-    return Inspection.open(this.#connect(ignore), this.#names, selection, options)
+    return Inspection.open(this.#database.connect(ignore), this.#names, selection, options)
   }
 
   get #context(): Omit<PlanContext, 'connections'> {
-    return { names: this.#names, auditSchema: this.#auditSchema, options: this.#options }
-  }
-
-  /** Works with connections of its own, whether or not a run is going on. */
-  async #apart<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
-    const connections = this.#connect(ignore)
-    try {
-      return await work(connections)
-    } finally {
-      await connections.close()
-    }
-  }
-
-  #connect(warn: RunContext['warn'], applicationName?: string): Connections {
-    return new Connections(this.#settings, warn, { lockTimeoutMs: this.#options.lockTimeoutMs, applicationName })
+    return { names: this.#names, auditSchema: this.#database.auditSchema, options: this.#options }
   }
 
   #opened(): OpenSource {

@@ -1,0 +1,34 @@
+/** How far the target is behind, as far as an engine's events tell. */
+
+/**
+ * Zero when everything that is visible at the source has been applied. Otherwise at least so long ago the target last had
+ * everything: the age of the newest change applied, and the time since then.
+ */
+export class ReplicationLag {
+  #behind: { readonly lagMs: number; readonly at: number } | undefined
+  #current = false
+
+  /** In milliseconds. Undefined: nothing has been applied yet that would tell. */
+  get ms(): number | undefined {
+    if (this.#current) return 0
+    return this.#behind === undefined ? undefined : this.#behind.lagMs + performance.now() - this.#behind.at
+  }
+
+  /** A delta took effect, whose newest change was so old. */
+  applied(drained: boolean, lagMs: number | undefined): void {
+    this.#current = drained
+    if (drained) this.#behind = undefined
+    else if (lagMs !== undefined) this.#behind = { lagMs, at: performance.now() }
+  }
+
+  /** From now on nothing arrives. */
+  interrupted(): void {
+    if (this.#current) this.#behind = { lagMs: 0, at: performance.now() }
+    this.#current = false
+  }
+
+  unknown(): void {
+    this.#behind = undefined
+    this.#current = false
+  }
+}

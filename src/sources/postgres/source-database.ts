@@ -1,0 +1,40 @@
+/** Where a source is, and how it is connected to. */
+import type { SyncWarning } from '../../core/events.js'
+import { type ConnectionSettings, parseConnection } from './connection-settings.js'
+import { Connections } from './connections.js'
+import { Installer } from './installer.js'
+import { type AuditNames, auditNames } from './schema.sql.js'
+import type { PostgresTriggerSourceOptions } from './source-options.js'
+
+export class SourceDatabase {
+  readonly settings: ConnectionSettings
+  readonly auditSchema: string
+  readonly names: AuditNames
+  readonly #options: PostgresTriggerSourceOptions
+
+  /** Connects to nothing. @throws SyncError `E_CONFIG` */
+  constructor(options: PostgresTriggerSourceOptions) {
+    this.#options = options
+    this.settings = parseConnection(options.url, options)
+    this.auditSchema = options.auditSchema ?? 'public'
+    this.names = auditNames(this.auditSchema)
+  }
+
+  connect(warn: (warning: SyncWarning) => void, applicationName?: string): Connections {
+    return new Connections(this.settings, warn, { lockTimeoutMs: this.#options.lockTimeoutMs, applicationName })
+  }
+
+  installer(connections: Connections, warn: (warning: SyncWarning) => void): Installer {
+    return new Installer(connections, this.auditSchema, warn, this.#options)
+  }
+
+  /** Works with connections of its own, whether or not a run is going on. */
+  async apart<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
+    const connections = this.connect(() => {})
+    try {
+      return await work(connections)
+    } finally {
+      await connections.close()
+    }
+  }
+}

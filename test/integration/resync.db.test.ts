@@ -1,0 +1,133 @@
+/** Tables that somebody asks for again, and tables that come to a pipeline later. */
+import { describe, expect, it } from 'vitest'
+import { createDatabase } from '../support/database.js'
+import { eventually } from '../support/eventually.js'
+import { SurrealReplica } from '../support/surreal-replica.js'
+
+const setup = `
+  create table t (id int primary key, v text); insert into t select i, 'v' from generate_series(1, 300) i;
+  create table other (id int primary key, v text); insert into other values (1, 'v')`
+
+/** What somebody did to the target behind the pipeline's back. */
+const harm = `UPDATE t:1 SET v = 'wrong'; DELETE t:2; CREATE t:9999 SET v = 'extra'; UPDATE other:1 SET v = 'wrong'`
+
+describe('resync', { timeout: 60_000 }, () => {
+  it('copies a table again when the pipeline runs next, removes what is too much, and leaves other tables', async () => {
+    await using database = await createDatabase()
+    const client = await database.client()
+    await client.query(setup)
+    await using replica = await SurrealReplica.open({ url: database.url })
+    await replica.full()
+    await replica.catchUp()
+    await replica.db.query(harm)
+    await client.query(`update t set v = 'later' where id = 3`)
+    expect(await replica.ends().source.resync(['t'])).toEqual(['public.t'])
+    await client.query(`delete from t where id = 4`)
+    await replica.catchUp()
+    await replica.expectEqual({ tables: ['public.t'] })
+    expect(await replica.printed('other:1.v')).toBe(`'wrong'`)
+  })
+
+  it('does so at once in a pipeline that runs', async () => {
+    await using database = await createDatabase()
+    await (await database.client()).query(setup)
+    await using replica = await SurrealReplica.open({ url: database.url })
+    await replica.full()
+    await following(replica, async (arrives) => {
+      await replica.db.query(harm)
+      await replica.ends().source.resync(['public.*'])
+      await arrives(`'wrong' NOT IN (SELECT VALUE v FROM t, other) AND !record::exists(t:9999)`)
+    })
+    await replica.expectEqual()
+  })
+
+  it('adds a table to a pipeline that runs, and follows it from then on', async () => {
+    await using database = await createDatabase()
+    const client = await database.client()
+    await client.query(setup)
+    await using replica = await SurrealReplica.open({ url: database.url })
+    await replica.full()
+    await replica.db.query('DEFINE TABLE late')
+    await following(replica, async (arrives) => {
+      await client.query(`create table late (id int primary key, v text); insert into late values (1, 'a'), (2, 'a')`)
+      await replica.ends().source.resync(['late'])
+      await arrives('record::exists(late:2)')
+      await client.query(
+        `update late set v = 'b' where id = 1; delete from late where id = 2; insert into t values (0, 'v')`,
+      )
+      await arrives(`late:1.v = 'b' AND record::exists(t:0)`)
+    })
+    await replica.expectEqual()
+    expect(replica.warnings.filter(({ code }) => code.startsWith('table_')).map(({ code }) => code)).toEqual([
+      'table_added',
+    ])
+    // A later run knows it.
+    await client.query(`insert into late values (3, 'c')`)
+    await replica.catchUp()
+    await replica.expectEqual()
+  })
+
+  it('adds nothing to a pipeline that does not select the table', async () => {
+    await using database = await createDatabase()
+    const client = await database.client()
+    await client.query(setup)
+    await using replica = await SurrealReplica.open({ url: database.url, source: { excludeTables: ['other'] } })
+    await replica.full()
+    await replica.db.query('DEFINE TABLE other')
+    await following(replica, async (arrives) => {
+      replica.configure({ source: {} })
+      await replica.ends().source.resync(['other'])
+      await client.query(`insert into t values (0, 'v')`)
+      await arrives('record::exists(t:0)')
+    })
+    expect(await replica.printed('SELECT VALUE id FROM other')).toBe('[]')
+  })
+
+  it('lets a pipeline that names its tables take one more when it is started again', async () => {
+    await using database = await createDatabase()
+    await (await database.client()).query(setup)
+    await using replica = await SurrealReplica.open({ url: database.url, source: { tables: ['t'] } })
+    await replica.full()
+    await replica.catchUp()
+    await replica.ends().source.resync(['other'])
+    replica.configure({ source: { tables: ['t', 'other'] } })
+    await replica.catchUp()
+    await replica.expectEqual()
+  })
+
+  it('is refused where nothing is followed, and for what cannot be', async () => {
+    await using database = await createDatabase()
+    const client = await database.client()
+    await client.query(`${setup}; create table keyless (v text)`)
+    await using replica = await SurrealReplica.open({ url: database.url })
+    const { source } = replica.ends()
+    await expect(source.resync(['t'])).rejects.toMatchObject({ code: 'E_TRIGGER_MISSING' })
+    const { rows } = await client.query(`select from pg_class where relname like 'surreal_sync%'`)
+    expect(rows).toHaveLength(0)
+    await replica.full()
+    await expect(source.resync(['t', 'keyless'])).rejects.toMatchObject({ code: 'E_TABLE_WITHOUT_KEY' })
+    await expect(source.resync(['nothing'])).rejects.toMatchObject({ code: 'E_UNKNOWN_TABLE' })
+    expect((await client.query('select from surreal_sync_changes')).rows).toHaveLength(0)
+  })
+})
+
+/** Runs a pipeline meanwhile; `arrives` waits for a condition on the target. */
+async function following(
+  replica: SurrealReplica,
+  work: (arrives: (condition: string) => Promise<void>) => Promise<void>,
+): Promise<void> {
+  const engine = replica.engine()
+  const stop = new AbortController()
+  const ready = new Promise<void>((resolve) => engine.once('caughtUp', () => resolve()))
+  const ended = engine.run({ phase: 'incremental', follow: true, signal: stop.signal })
+  try {
+    await Promise.race([ready, ended])
+    await work(async (condition) => {
+      const holds = async () => (await replica.printed(condition)) === 'true'
+      await Promise.race([eventually(holds, condition), ended])
+    })
+  } finally {
+    stop.abort()
+    await ended
+  }
+}
