@@ -97,10 +97,15 @@ const nothing: SourceStatus = {
 }
 
 export function readStatus(connections: Connections, names: AuditNames, auditSchema: string): Promise<SourceStatus> {
-  return connections.use((session) => session.within('look', () => read(session, names, auditSchema)))
+  return connections.use((session) => session.within('look', () => readStatusWithin(session, names, auditSchema)))
 }
 
-async function read(session: Session, names: AuditNames, auditSchema: string): Promise<SourceStatus> {
+/** The same within a transaction. */
+export async function readStatusWithin(
+  session: Session,
+  names: AuditNames,
+  auditSchema: string,
+): Promise<SourceStatus> {
   const doing = 'reading the status'
   const { changes, consumers } = names
   const [installed] = await session.rows(doing, installedSql, [changes, consumers])
