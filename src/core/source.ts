@@ -88,6 +88,7 @@ export interface Source {
   close?(): Promise<void>
 }
 
+/** For which run a source is to be checked. */
 export interface CheckOptions extends Abortable {
   /** Whether `prepare` will be called. */
   readonly captured: boolean
@@ -95,6 +96,7 @@ export interface CheckOptions extends Abortable {
   readonly after?: Position
 }
 
+/** How a lease is taken. */
 export interface LeaseOptions extends Abortable {
   /** Take it although another run has it. */
   readonly takeover: boolean
@@ -104,6 +106,7 @@ export interface LeaseOptions extends Abortable {
   lost(error: SyncError): void
 }
 
+/** What a snapshot is to hold. */
 export interface SnapshotOptions extends Abortable {
   readonly tables: readonly Table[]
   /** Whether changes are captured, so that replaying from the snapshot's position repairs what one snapshot cannot see. */
@@ -116,10 +119,12 @@ export interface SnapshotOptions extends Abortable {
   readonly since?: Position
 }
 
+/** How rows are read. */
 export interface ReadOptions extends Abortable {
   readonly limits: BatchLimits
 }
 
+/** Which changes a source is to give, and how. */
 export interface ChangeOptions extends ReadOptions {
   readonly tables: readonly Table[]
   readonly after: Position

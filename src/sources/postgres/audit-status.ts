@@ -5,6 +5,7 @@ import { isRunning } from './pipeline-lease.js'
 import type { AuditNames } from './schema.sql.js'
 import type { Session } from './session.js'
 
+/** What is captured, and who reads it. */
 export interface SourceStatus {
   /** False: nothing is installed, and everything else is empty. */
   readonly installed: boolean
@@ -20,6 +21,7 @@ export interface SourceStatus {
   readonly oldestWriter: WriterStatus | undefined
 }
 
+/** How far one pipeline has come. */
 export interface PipelineStatus {
   readonly id: string
   /** Everything up to this number is in its target. Written about once a second while it moves. */
@@ -34,6 +36,7 @@ export interface PipelineStatus {
   readonly running: boolean
 }
 
+/** A transaction that holds up whoever waits for its end. */
 export interface WriterStatus {
   /** Undefined: a prepared transaction, which belongs to no session. */
   readonly pid: number | undefined

@@ -7,6 +7,7 @@ import { isNearHost } from '../../core/near-host.js'
 
 /** How a connection is encrypted. */
 export const sslModes = ['disable', 'allow', 'prefer', 'require', 'no-verify', 'verify-ca', 'verify-full'] as const
+/** Whether a connection is encrypted, and what of the server is verified, as libpq has it. */
 export type SslMode = (typeof sslModes)[number]
 
 /** TLS to PostgreSQL. What is missing is taken from the connection string, then from PGSSLMODE and so on. */
