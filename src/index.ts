@@ -46,9 +46,11 @@ export type {
   LeaseOptions,
   ReadOptions,
   RunContext,
+  RunReport,
   Snapshot,
   SnapshotOptions,
   Source,
+  TableReport,
 } from './core/source.js'
 export {
   Decimal,
@@ -71,6 +73,7 @@ export { observe } from './observe/observe.js'
 export type { RequestHandler } from './observe/request-handler.js'
 export type { WatchedSource, WatchedStatus } from './observe/source-watch.js'
 export type { RunState } from './observe/tally.js'
+export { traceSpans } from './observe/trace.js'
 export {
   listQuarantine,
   type QuarantinedRow,
@@ -97,6 +100,7 @@ export type { TargetContent } from './sinks/surreal/survey.js'
 export type { SurrealTlsOptions } from './sinks/surreal/tls.js'
 export type { PipelineStatus, SourceStatus, WriterStatus } from './sources/postgres/audit-status.js'
 export type { TriggerLevel } from './sources/postgres/capture-function.js'
+export type { CapturedTable } from './sources/postgres/captured-tables.js'
 export type { PostgresPassword } from './sources/postgres/connection-settings.js'
 export type { InstallScriptOptions } from './sources/postgres/install-script.js'
 export type { SnapshotMode } from './sources/postgres/snapshot.js'

@@ -95,6 +95,7 @@ export function createProgram(io: CommandLineIo): Command {
     .command('demo')
     .description('replicate a demonstration shop between temporary databases')
     .helpOption('-h, --help', 'print this help')
+    .addHelpText('after', '\nExample:\n  $ surreal-sync demo')
     .action(() => runDemonstration(io))
   return program
 }

@@ -1,19 +1,12 @@
 /** What the user typed and the environment → checked settings. */
-import {
-  type Shaping,
-  type SurrealSinkOptions,
-  type SurrealSinkSettings,
-  type SyncConfig,
-  SyncError,
-  type Transform,
-} from '../index.js'
+import { type Shaping, type SurrealSinkSettings, type SyncConfig, SyncError, type Transform } from '../index.js'
 import { limits } from './config-schema.js'
 import { type Layers, layered } from './config-settings.js'
 import { parseDuration } from './duration.js'
-import { isServer, parseEndpoint } from './endpoint.js'
 import { type HttpAddress, parseHttpAddress } from './http-address.js'
 import { type LogFormat, type LogLevel, logFormats, logLevels } from './log.js'
 import { pipelineId } from './pipeline-id.js'
+import { type TargetSettings, targetDefaults, targetOf } from './target-settings.js'
 
 export const existingModes = ['refuse', 'replace', 'keep'] as const
 export const keylessModes = ['refuse', 'copy'] as const
@@ -35,6 +28,8 @@ export interface Flags {
   readonly surrealEndpoint?: string
   readonly surrealUsername?: string
   readonly surrealPassword?: string
+  readonly surrealToken?: string
+  readonly surrealAuthLevel?: string
   readonly surrealCaFile?: string
   readonly surrealInsecure?: boolean
   readonly toNamespace?: string
@@ -81,13 +76,9 @@ export interface Settings {
     readonly shaping?: Shaping
     readonly maskSecret?: string
   }
-  readonly sink: {
-    readonly url: string
+  readonly sink: TargetSettings & {
     readonly namespace: string
     readonly database: string
-    readonly username?: string
-    readonly password?: string
-    readonly tls?: SurrealSinkOptions['tls']
     readonly existing: (typeof existingModes)[number]
     readonly quarantine: boolean
     readonly values: SurrealSinkSettings['values']
@@ -117,9 +108,7 @@ export interface Settings {
 }
 
 export const defaults = {
-  endpoint: 'http://localhost:8000',
-  username: 'root',
-  password: 'root',
+  ...targetDefaults,
   batchSize: 1_000,
   checkpointDir: './.surreal-sync-checkpoints',
 } as const
@@ -132,7 +121,6 @@ type Environment = { readonly [name: string]: string | undefined }
 export function settle(command: CommandName, given: Flags, environment: Environment, config?: SyncConfig): Settings {
   const layers = layered(given, environment, config)
   const { flags, env, values, transforms, transformConcurrency } = layers
-  const variable = (name: string) => (env[name] === '' ? undefined : env[name])
   const source = sourceOf(layers)
   const { url } = source
   const { toNamespace: namespace, toDatabase: database, incrementalFrom, incrementalTo } = flags
@@ -147,26 +135,19 @@ export function settle(command: CommandName, given: Flags, environment: Environm
   }
   checkPosition('--incremental-from', incrementalFrom)
   checkPosition('--incremental-to', incrementalTo)
-  const endpoint = parseEndpoint(flags.surrealEndpoint ?? variable('SURREAL_ENDPOINT') ?? defaults.endpoint)
-  const normal = isServer(endpoint) ? defaults : undefined
   const saves = command !== 'full' || flags.emitCheckpoints === true
   return {
     command,
     source: { ...source, url },
     sink: {
-      url: endpoint,
+      ...targetOf(layers),
       namespace,
       database,
-      username: flags.surrealUsername ?? variable('SURREAL_USERNAME') ?? normal?.username,
-      password: flags.surrealPassword ?? variable('SURREAL_PASSWORD') ?? normal?.password,
-      tls: tlsOf(flags.surrealCaFile ?? variable('SURREAL_CA_FILE'), flags.surrealInsecure === true),
       existing: choice('--existing', existingModes, flags.existing, 'refuse'),
       quarantine: flags.quarantine === true,
       values,
     },
-    id: checkId(
-      flags.id ?? pipelineId({ source: source.database ?? databaseOf(url) ?? source.user ?? '', namespace, database }),
-    ),
+    id: checkId(flags.id ?? pipelineId({ source: databaseName(source, url, env), namespace, database })),
     batchSize:
       flags.batchSize === undefined ? undefined : wholeNumber('--batch-size', flags.batchSize, limits.batchSize),
     concurrency:
@@ -210,7 +191,8 @@ export function settleSource(
 function sourceOf({ flags, env, shaping, maskSecret }: Layers): Omit<Settings['source'], 'url'> & { url?: string } {
   const variable = (name: string) => (env[name] === '' ? undefined : env[name])
   return {
-    url: flags.sourceUri ?? variable('SOURCE_URI'),
+    // The rest of what libpq reads then says where.
+    url: flags.sourceUri ?? variable('SOURCE_URI') ?? (env.PGHOST || env.PGDATABASE ? 'postgresql://' : undefined),
     database: flags.sourceDatabase ?? variable('SOURCE_DATABASE'),
     user: flags.sourceUsername ?? variable('SOURCE_USERNAME'),
     password: flags.sourcePassword ?? variable('SOURCE_PASSWORD'),
@@ -225,8 +207,8 @@ function sourceOf({ flags, env, shaping, maskSecret }: Layers): Omit<Settings['s
   }
 }
 
-function tlsOf(ca: string | undefined, insecure: boolean): SurrealSinkOptions['tls'] {
-  return ca === undefined && !insecure ? undefined : { ca, verify: !insecure }
+function databaseName(source: { readonly database?: string; readonly user?: string }, url: string, env: Environment) {
+  return source.database ?? databaseOf(url) ?? (env.PGDATABASE || (source.user ?? env.PGUSER ?? ''))
 }
 
 /** The database that a connection string names. */

@@ -12,6 +12,7 @@ import type {
   LeaseOptions,
   ReadOptions,
   RunContext,
+  RunReport,
   Snapshot,
   SnapshotOptions,
   Source,
@@ -46,7 +47,6 @@ export type { PostgresTriggerSourceOptions } from './source-options.js'
 
 /**
  * Replicates tables of one PostgreSQL database (14 or later).
- *
  * A full sync with checkpoints installs, for each table, a trigger that logs the key of every changed row; the incremental
  * sync reads those keys again in one snapshot, so that the sink gets the latest state, in whatever order transactions
  * committed. Nothing is installed by a full sync without checkpoints.
@@ -156,8 +156,8 @@ export class PostgresTriggerSource implements Source {
   async #snapshotPosition(since: Position | undefined, signal: AbortSignal | undefined): Promise<Position> {
     if (since === undefined) return this.position({ signal })
     const { connections, tables } = this.#opened()
-    const followed = followableTables(tables)
-    return encode(await connections.use((session) => positionSince(session, this.#names, followed, decode(since))))
+    const read = (session: Session) => positionSince(session, this.#names, followableTables(tables), decode(since))
+    return encode(await connections.use(read))
   }
 
   async *changes(options: ChangeOptions): AsyncGenerator<Delta> {
@@ -197,6 +197,10 @@ export class PostgresTriggerSource implements Source {
     }
   }
 
+  report(report: RunReport): Promise<void> {
+    return this.#opened().consumer.report(report)
+  }
+
   async close(): Promise<void> {
     const open = this.#open
     this.#open = undefined
@@ -214,7 +218,7 @@ export class PostgresTriggerSource implements Source {
 
   /** How much is captured, who reads it and how far behind each is. Connects by itself, and changes nothing. */
   status(): Promise<SourceStatus> {
-    return this.#database.apart((connections) => readStatus(connections, this.#names))
+    return this.#database.apart((connections) => readStatus(connections, this.#names, this.#database.auditSchema))
   }
 
   /** The pipelines that read the audit table, and how far each has come. Connects by itself. */
@@ -231,9 +235,8 @@ export class PostgresTriggerSource implements Source {
   }
 
   /**
-   * Asks the pipelines that follow these tables to read them again as a whole, and those that select them but do not follow
-   * them yet to do so from now on. They do it in order with other changes, at once where they run. Connects by itself.
-   * @param tables names or patterns, as in the options
+   * Asks pipelines to read these tables (names or patterns) again as a whole, and those that select but do not follow them
+   * yet to do so from now on. They do it in order with other changes, at once where they run. Connects by itself.
    * @returns the tables' names
    * @throws SyncError `E_TRIGGER_MISSING` if nothing is followed here yet, `E_TABLE_WITHOUT_KEY`
    */
