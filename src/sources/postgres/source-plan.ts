@@ -31,6 +31,7 @@ export interface SourcePlan {
   readonly warnings: readonly SyncWarning[]
 }
 
+/** A table that would be replicated. */
 export interface PlannedTable {
   readonly table: Table
   /** What its rows take on disk, without indexes; of a partitioned table what those of its partitions take. */
@@ -43,6 +44,7 @@ export interface PlannedTable {
   readonly readable: boolean
 }
 
+/** A table that would not be replicated. */
 export interface LeftOutTable {
   /** `schema.name` */
   readonly label: string
