@@ -85,6 +85,7 @@ export { type RepairOptions, type RepairResult, repair } from './repair/repair.j
 export { FanOutSink } from './sinks/fan-out/fan-out-sink.js'
 export { NdjsonSink, type NdjsonSinkOptions, type NdjsonStream } from './sinks/ndjson/ndjson-sink.js'
 export type { AuthLevel, SurrealToken } from './sinks/surreal/dial.js'
+export { describeMapping, type Mapping, type TargetField, type TargetTable } from './sinks/surreal/mapping.js'
 export type { ExistingRecords } from './sinks/surreal/ownership.js'
 export {
   type SurrealAddressOptions,
@@ -93,11 +94,14 @@ export {
   type SurrealSinkOptions,
   type SurrealSinkSettings,
 } from './sinks/surreal/surreal-sink.js'
+export type { TargetContent } from './sinks/surreal/survey.js'
 export type { SurrealTlsOptions } from './sinks/surreal/tls.js'
 export type { PipelineStatus, SourceStatus, WriterStatus } from './sources/postgres/audit-status.js'
 export type { TriggerLevel } from './sources/postgres/capture-function.js'
 export type { PostgresPassword } from './sources/postgres/connection-settings.js'
+export type { InstallScriptOptions } from './sources/postgres/install-script.js'
 export type { SnapshotMode } from './sources/postgres/snapshot.js'
+export type { LeftOutTable, PlannedTable, SourcePlan } from './sources/postgres/source-plan.js'
 export type { KeylessTables } from './sources/postgres/table-selection.js'
 export type { ShapingOptions } from './sources/postgres/table-shape.js'
 export type { PostgresTlsOptions, SslMode } from './sources/postgres/tls-settings.js'

@@ -98,6 +98,12 @@ export async function completeAuditSchema(session: Session, names: AuditNames, s
   await session.run(doing, renewIdentity(names, pg.escapeLiteral(JSON.stringify(origin))))
 }
 
+export function noAuditSchema({ schema }: AuditNames): SyncError {
+  return new SyncError('E_CONFIG', `The schema ${schema} for the audit table does not exist`, {
+    hint: `Run: create schema ${schema}`,
+  })
+}
+
 /** The cluster's number, for a role that may read it. */
 export async function systemIdentifier(session: Session): Promise<string | null> {
   const sql = 'select system_identifier from pg_catalog.pg_control_system()'

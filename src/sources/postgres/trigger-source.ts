@@ -24,12 +24,11 @@ import { Consumer, isTolerable } from './consumers.js'
 import { currentPosition, positionSince } from './current-position.js'
 import { readIdentity } from './identity.js'
 import { Inspection, type SourceInspection } from './inspection.js'
-import { isKeyedByAddress } from './keyless-table.js'
+import type { InstallScriptOptions } from './install-script.js'
 import { checkReader, openReader } from './open-reader.js'
 import type { OpenSource } from './open-source.js'
 import { PipelineLease, runName } from './pipeline-lease.js'
 import { decode, encode, publicJson, publicText } from './position.js'
-import type { PostgresTable } from './postgres-table.js'
 import { presentRows } from './present-rows.js'
 import { type AuditConsumer, forgetConsumer, listConsumers, type PruneOptions, Pruner, prune } from './pruning.js'
 import { requestResync } from './resync.js'
@@ -38,7 +37,8 @@ import type { Session } from './session.js'
 import { ChunkedSnapshot, ConsistentSnapshot, notCaptured } from './snapshot.js'
 import { SourceDatabase } from './source-database.js'
 import type { PostgresTriggerSourceOptions } from './source-options.js'
-import { checkReading, ownTable, selectTables } from './table-selection.js'
+import { type PlanContext, planScript, planSource, type SourcePlan } from './source-plan.js'
+import { checkReading, followableTables, ownTable, selectTables } from './table-selection.js'
 import { TableShaper } from './table-shape.js'
 import { type TeardownOptions, teardown, teardownScript } from './teardown.js'
 
@@ -102,7 +102,7 @@ export class PostgresTriggerSource implements Source {
       consumer,
       installer,
       names: this.#names,
-      tables: this.#followable(given),
+      tables: followableTables(given),
       selection: this.#options,
     }
     const check = async (session: Session) => {
@@ -114,12 +114,12 @@ export class PostgresTriggerSource implements Source {
   }
 
   async prepare(tables: readonly Table[], { signal }: Abortable): Promise<void> {
-    await this.#opened().installer.install(this.#followable(tables), { signal })
+    await this.#opened().installer.install(followableTables(tables), { signal })
   }
 
   async position({ signal }: Abortable): Promise<Position> {
     const { connections, warn, tables } = this.#opened()
-    const followed = this.#followable(tables)
+    const followed = followableTables(tables)
     const read = (session: Session) => currentPosition(session, this.#names, followed, { signal, warn })
     return encode(await connections.use(read))
   }
@@ -156,7 +156,7 @@ export class PostgresTriggerSource implements Source {
   async #snapshotPosition(since: Position | undefined, signal: AbortSignal | undefined): Promise<Position> {
     if (since === undefined) return this.position({ signal })
     const { connections, tables } = this.#opened()
-    const followed = this.#followable(tables)
+    const followed = followableTables(tables)
     return encode(await connections.use((session) => positionSince(session, this.#names, followed, decode(since))))
   }
 
@@ -169,7 +169,7 @@ export class PostgresTriggerSource implements Source {
         installer,
         names: this.#names,
         warn,
-        tables: this.#followable(options.tables, warn),
+        tables: followableTables(options.tables, warn),
         selection: this.#options,
         alterable: options.alterable,
         shaper: this.#shaper,
@@ -258,20 +258,30 @@ export class PostgresTriggerSource implements Source {
     return this.#database.apart((connections) => teardownScript(this.#teardown(connections)))
   }
 
+  /** What would be copied and installed. Connects by itself, needs no right but to connect, and changes nothing. @throws SyncError */
+  plan(): Promise<SourcePlan> {
+    return this.#database.apart((connections) => planSource(this.#planning(connections)))
+  }
+
+  /**
+   * The script that installs what captures changes, for a DBA to run by `psql` or any other client; afterwards the role in
+   * the options can run pipelines and needs no right to create anything. It does only what is missing, so it may be run
+   * again. It is made for this database, and for the selected tables as they are now. Connects by itself, and changes nothing.
+   */
+  installSql(options: InstallScriptOptions = {}): Promise<string> {
+    return this.#database.apart((connections) => planScript(this.#planning(connections), options))
+  }
+
   /** Opens a connection for `verify`: see its options. Whether or not a run is going on. @throws SyncError */
   inspect(options: Abortable): Promise<SourceInspection> {
     const selection = { ...this.#options, shaper: this.#shaper }
     return Inspection.open(this.#database.connect(ignore), this.#names, selection, options)
   }
 
-  /** Without the tables that have no key. */
-  #followable(tables: readonly Table[], warn?: RunContext['warn']): readonly PostgresTable[] {
-    const own = tables.map(ownTable)
-    for (const { label } of own.filter(isKeyedByAddress)) {
-      const message = `${label} has no key: its changes are not followed, only full syncs copy it`
-      warn?.({ code: 'table_not_followed', table: label, message })
-    }
-    return own.filter((table) => !isKeyedByAddress(table))
+  #planning(connections: Connections): PlanContext {
+    const { shaping, maskSecret } = this.#options
+    const shaper = new TableShaper(shaping, maskSecret)
+    return { connections, names: this.#names, auditSchema: this.#database.auditSchema, options: this.#options, shaper }
   }
 
   #teardown(connections: Connections): TeardownOptions {
