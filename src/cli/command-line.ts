@@ -4,6 +4,7 @@ import { ExitStatus } from './exit-status.js'
 import type { CommandLineIo } from './io.js'
 import { Log, type LogFormat } from './log.js'
 import { createProgram } from './program.js'
+import { secretArguments } from './secret-arguments.js'
 
 /**
  * Runs one command line and resolves with its exit code: 0 done, also after a signal or at the timeout; 1 a bug; 2 refused,
@@ -20,6 +21,15 @@ export async function main(argv: readonly string[], io: CommandLineIo): Promise<
     if (usage === 'answered') return 0
     if (usage === 'help') return 2
     return report(usage ?? error, argv, io)
+  }
+}
+
+/** Says which of the arguments others may have seen. */
+export function warnOfSecrets(argv: readonly string[], io: CommandLineIo): void {
+  const log = new Log({ format: formatOf(argv), level: 'warn', write: (line) => io.stderr.write(`${line}\n`) })
+  for (const { flag, variable } of secretArguments(argv)) {
+    const message = `Others on this machine may have seen the password in ${flag}: use ${variable} or ${variable}_FILE`
+    log.event('warn', 'warning', message, { code: 'secret_in_arguments', flag })
   }
 }
 

@@ -116,6 +116,8 @@ export const configProperties = {
   surrealEndpoint: text('Address of SurrealDB'),
   surrealUsername: text('User'),
   surrealPassword: text('Password'),
+  surrealToken: text('Access token, in place of user and password'),
+  surrealAuthLevel: oneOf(['root', 'namespace', 'database'], 'Where the user is defined'),
   surrealCaFile: text('Authority of its certificate, in PEM'),
   surrealInsecure: flag('Accept any certificate'),
   toNamespace: text('Namespace to write to'),

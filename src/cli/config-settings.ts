@@ -1,5 +1,6 @@
 /** What a config file says, beneath flags and environment. */
 import type { Deletes, Shaping, SurrealSinkSettings, SyncConfig, Transform } from '../index.js'
+import { withSecretFiles } from './secret-files.js'
 import type { Flags } from './settings.js'
 import { parseValues } from './value-flags.js'
 
@@ -38,10 +39,12 @@ export function layered(flags: Flags, env: Environment, config: SyncConfig = {})
     SURREAL_ENDPOINT: config.surrealEndpoint,
     SURREAL_USERNAME: config.surrealUsername,
     SURREAL_PASSWORD: config.surrealPassword,
+    SURREAL_TOKEN: config.surrealToken,
+    SURREAL_AUTH_LEVEL: config.surrealAuthLevel,
     SURREAL_CA_FILE: config.surrealCaFile,
     MASK_SECRET: config.maskSecret,
   }
-  const inEnvironment = { ...variables, ...present(env, (text) => text !== '') }
+  const inEnvironment = { ...variables, ...present(withSecretFiles(env), (text) => text !== '') }
   return {
     flags: { ...withoutVariables(inFile), ...present(flags) },
     env: inEnvironment,
@@ -72,6 +75,8 @@ function withoutVariables(flags: Flags): Flags {
     surrealEndpoint: _endpoint,
     surrealUsername: _username,
     surrealPassword: _secret,
+    surrealToken: _token,
+    surrealAuthLevel: _level,
     surrealCaFile: _ca,
     ...others
   } = flags

@@ -1,12 +1,15 @@
 #!/usr/bin/env node
 /** The executable. */
-import { main, report } from './command-line.js'
+import { main, report, warnOfSecrets } from './command-line.js'
 import { processIo } from './io.js'
+import { secretArguments, withoutSecrets } from './secret-arguments.js'
 
 /** How long an open socket or timer may keep the process alive after the work is done. */
 const lingerMsMax = 2_000
 const showCursor = '\u001b[?25h'
 const argv = process.argv.slice(2)
+// On Linux and macOS this is what others see of the arguments from now on.
+if (secretArguments(argv).length > 0) process.title = ['surreal-sync', ...withoutSecrets(argv)].join(' ')
 const io = processIo()
 
 // A reader that has gone away (`| head`) is no reason to stop a sync.
@@ -17,5 +20,6 @@ process.once('exit', () => {
   if (process.stderr.isTTY) process.stderr.write(showCursor)
 })
 
+warnOfSecrets(argv, io)
 process.exitCode = await main(argv, io)
 setTimeout(() => process.exit(), lingerMsMax).unref()

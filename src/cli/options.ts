@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander'
 import { logFormats, logLevels } from './log.js'
 import { type CommandName, defaults, deleteModes, existingModes, keylessModes, snapshotModes } from './settings.js'
+import { authLevels } from './target-settings.js'
 import { valueHelp } from './value-flags.js'
 
 /** Adds every flag of this command, in groups. Nothing is read from the environment here. */
@@ -70,6 +71,12 @@ function addTarget(command: Command): void {
     .option('--surreal-endpoint <url>', `address of SurrealDB (env: SURREAL_ENDPOINT, default: ${defaults.endpoint})`)
     .option('--surreal-username <name>', `user (env: SURREAL_USERNAME, default: ${defaults.username})`)
     .option('--surreal-password <password>', `password (env: SURREAL_PASSWORD, default: ${defaults.password})`)
+    .option('--surreal-token <token>', 'access token, in place of user and password (env: SURREAL_TOKEN)')
+    .addOption(
+      new Option('--surreal-auth-level <level>', 'where the user is defined (env: SURREAL_AUTH_LEVEL)').choices(
+        authLevels,
+      ),
+    )
     .option('--surreal-ca-file <path>', 'authority of its certificate, in PEM (env: SURREAL_CA_FILE)')
     .option('--surreal-insecure', 'accept any certificate')
     .option('--to-namespace <name>', 'namespace to write to')

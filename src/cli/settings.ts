@@ -1,20 +1,13 @@
 /** What the user typed and the environment → checked settings. */
-import {
-  type Shaping,
-  type SurrealSinkOptions,
-  type SurrealSinkSettings,
-  type SyncConfig,
-  SyncError,
-  type Transform,
-} from '../index.js'
+import { type Shaping, type SurrealSinkSettings, type SyncConfig, SyncError, type Transform } from '../index.js'
 import { limits } from './config-schema.js'
 import { type Layers, layered } from './config-settings.js'
 import { parseDuration } from './duration.js'
-import { isServer, parseEndpoint } from './endpoint.js'
 import { checkId, choice, list, wholeNumber } from './flag-values.js'
 import { type HttpAddress, parseHttpAddress } from './http-address.js'
 import { type LogFormat, type LogLevel, logFormats, logLevels } from './log.js'
 import { pipelineId } from './pipeline-id.js'
+import { type TargetSettings, targetDefaults, targetOf } from './target-settings.js'
 
 export const existingModes = ['refuse', 'replace', 'keep'] as const
 export const keylessModes = ['refuse', 'copy'] as const
@@ -36,6 +29,8 @@ export interface Flags {
   readonly surrealEndpoint?: string
   readonly surrealUsername?: string
   readonly surrealPassword?: string
+  readonly surrealToken?: string
+  readonly surrealAuthLevel?: string
   readonly surrealCaFile?: string
   readonly surrealInsecure?: boolean
   readonly toNamespace?: string
@@ -82,13 +77,9 @@ export interface Settings {
     readonly shaping?: Shaping
     readonly maskSecret?: string
   }
-  readonly sink: {
-    readonly url: string
+  readonly sink: TargetSettings & {
     readonly namespace: string
     readonly database: string
-    readonly username?: string
-    readonly password?: string
-    readonly tls?: SurrealSinkOptions['tls']
     readonly existing: (typeof existingModes)[number]
     readonly quarantine: boolean
     readonly values: SurrealSinkSettings['values']
@@ -118,9 +109,7 @@ export interface Settings {
 }
 
 export const defaults = {
-  endpoint: 'http://localhost:8000',
-  username: 'root',
-  password: 'root',
+  ...targetDefaults,
   batchSize: 1_000,
   checkpointDir: './.surreal-sync-checkpoints',
 } as const
@@ -131,7 +120,6 @@ type Environment = { readonly [name: string]: string | undefined }
 export function settle(command: CommandName, given: Flags, environment: Environment, config?: SyncConfig): Settings {
   const layers = layered(given, environment, config)
   const { flags, env, values, transforms, transformConcurrency } = layers
-  const variable = (name: string) => (env[name] === '' ? undefined : env[name])
   const source = sourceOf(layers)
   const { url } = source
   const { toNamespace: namespace, toDatabase: database, incrementalFrom, incrementalTo } = flags
@@ -146,30 +134,22 @@ export function settle(command: CommandName, given: Flags, environment: Environm
   }
   checkPosition('--incremental-from', incrementalFrom)
   checkPosition('--incremental-to', incrementalTo)
-  const endpoint = parseEndpoint(flags.surrealEndpoint ?? variable('SURREAL_ENDPOINT') ?? defaults.endpoint)
-  const normal = isServer(endpoint) ? defaults : undefined
   const saves = command !== 'full' || flags.emitCheckpoints === true
   return {
     command,
     source: { ...source, url },
     sink: {
-      url: endpoint,
+      ...targetOf(layers),
       namespace,
       database,
-      username: flags.surrealUsername ?? variable('SURREAL_USERNAME') ?? normal?.username,
-      password: flags.surrealPassword ?? variable('SURREAL_PASSWORD') ?? normal?.password,
-      tls: tlsOf(flags.surrealCaFile ?? variable('SURREAL_CA_FILE'), flags.surrealInsecure === true),
       existing: choice('--existing', existingModes, flags.existing, 'refuse'),
       quarantine: flags.quarantine === true,
       values,
     },
-    id: checkId(
-      flags.id ?? pipelineId({ source: source.database ?? databaseOf(url) ?? source.user ?? '', namespace, database }),
-    ),
+    id: checkId(flags.id ?? pipelineId({ source: databaseName(source, url, env), namespace, database })),
     batchSize:
       flags.batchSize === undefined ? undefined : wholeNumber('--batch-size', flags.batchSize, limits.batchSize),
-    concurrency:
-      flags.concurrency === undefined ? undefined : wholeNumber('--concurrency', flags.concurrency, limits.concurrency),
+    concurrency: concurrencyOf(flags),
     transforms,
     transformConcurrency,
     checkpointDir: saves ? (flags.checkpointDir ?? defaults.checkpointDir) : undefined,
@@ -187,11 +167,7 @@ export function settle(command: CommandName, given: Flags, environment: Environm
   }
 }
 
-/**
- * The same for commands that need nothing but the source.
- * @param shaped Whether it matters how rows are shaped. Otherwise nobody needs the secret of their masks.
- * @throws SyncError `E_CONFIG`
- */
+/** The same for the source alone. @param shaped Whether shapes matter: otherwise nobody needs the secret of their masks. */
 export function settleSource(
   given: Flags,
   environment: Environment,
@@ -206,10 +182,16 @@ export function settleSource(
   return { ...source, url }
 }
 
+/** @throws SyncError `E_CONFIG` */
+export function concurrencyOf({ concurrency }: Flags): number | undefined {
+  return concurrency === undefined ? undefined : wholeNumber('--concurrency', concurrency, limits.concurrency)
+}
+
 function sourceOf({ flags, env, shaping, maskSecret }: Layers): Omit<Settings['source'], 'url'> & { url?: string } {
   const variable = (name: string) => (env[name] === '' ? undefined : env[name])
   return {
-    url: flags.sourceUri ?? variable('SOURCE_URI'),
+    // The rest of what libpq reads then says where.
+    url: flags.sourceUri ?? variable('SOURCE_URI') ?? (env.PGHOST || env.PGDATABASE ? 'postgresql://' : undefined),
     database: flags.sourceDatabase ?? variable('SOURCE_DATABASE'),
     user: flags.sourceUsername ?? variable('SOURCE_USERNAME'),
     password: flags.sourcePassword ?? variable('SOURCE_PASSWORD'),
@@ -224,8 +206,8 @@ function sourceOf({ flags, env, shaping, maskSecret }: Layers): Omit<Settings['s
   }
 }
 
-function tlsOf(ca: string | undefined, insecure: boolean): SurrealSinkOptions['tls'] {
-  return ca === undefined && !insecure ? undefined : { ca, verify: !insecure }
+function databaseName(source: { readonly database?: string; readonly user?: string }, url: string, env: Environment) {
+  return source.database ?? databaseOf(url) ?? (env.PGDATABASE || (source.user ?? env.PGUSER ?? ''))
 }
 
 /** The database that a connection string names. */

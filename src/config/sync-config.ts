@@ -1,5 +1,6 @@
 /** What a config file may contain. */
 import type { Deletes, Shaping, Transform } from '../core/shaping.js'
+import type { AuthLevel } from '../sinks/surreal/dial.js'
 import type { ExistingRecords } from '../sinks/surreal/ownership.js'
 import type { ValueSettings } from '../sinks/surreal/value-choices.js'
 import type { SnapshotMode } from '../sources/postgres/snapshot.js'
@@ -31,6 +32,10 @@ export interface SyncConfig {
   readonly surrealEndpoint?: string
   readonly surrealUsername?: string
   readonly surrealPassword?: string
+  /** An access token (JWT), in place of user and password. */
+  readonly surrealToken?: string
+  /** Where the user is defined; all three are tried otherwise. */
+  readonly surrealAuthLevel?: AuthLevel
   /** The path of a file with the authority of its certificate. */
   readonly surrealCaFile?: string
   /** Accept any certificate. */

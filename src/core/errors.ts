@@ -78,8 +78,10 @@ const codes = {
   E_TARGET: false,
 } as const satisfies Record<string, boolean>
 
+/** The stable name of a kind of failure: what a program may branch on. */
 export type SyncErrorCode = keyof typeof codes
 
+/** What a {@link SyncError} is about. */
 export interface SyncErrorDetails {
   readonly table?: string
   readonly column?: string
@@ -90,7 +92,8 @@ export interface SyncErrorDetails {
 
 /**
  * An operating error. `message` is one sentence that says what happened and to what; `details.hint` says what to do.
- * Neither contains a cell value, a password or a URL with credentials. `cause` may: do not print it by default.
+ * Neither contains a cell value, a password or a URL with credentials. Nor does a `cause` that came from the driver of a source or sink: of those only names,
+ * codes and places in code are kept. What a function of the caller's threw is the `cause` as it is.
  */
 export class SyncError extends Error {
   override readonly name = 'SyncError'

@@ -48,12 +48,17 @@ export async function surrealSync(args: readonly string[], options: CommandOptio
 }
 
 /** The same without a process of its own, and so without what only a process can do wrong. Much faster. */
-export async function surrealSyncHere(args: readonly string[]): Promise<Ended> {
+export async function surrealSyncHere(
+  args: readonly string[],
+  { env = {}, cwd }: Partial<CommandOptions> = {},
+): Promise<Ended> {
   const [stdout, stderr] = [new Recorder(), new Recorder()]
   const exit = (code: number) => {
     throw new Error(`The command line was about to end this process with the code ${code}.`)
   }
-  const code = await main(args, { stdout, stderr, env: {}, signals: new EventEmitter(), exit, clock: systemClock })
+  const signals = new EventEmitter()
+  const folder = cwd === undefined ? {} : { folder: cwd }
+  const code = await main(args, { stdout, stderr, env, signals, exit, clock: systemClock, ...folder })
   return { code, signal: null, stdout: stdout.text, stderr: stderr.text }
 }
 

@@ -44,7 +44,7 @@ test('a sync says what runs from where to where, warns once of plaintext, and re
   expect(code).toBe(0)
 
   const { host, pathname } = new URL(source.url)
-  const [first] = stderr.split('\n')
+  const first = stderr.split('\n').find((line) => line.startsWith('INFO'))
   expect(first).toContain(
     `INFO surreal_sync::postgresql: Sync from postgresql://${host}${pathname} to ${target.ws}, ` +
       `namespace ${namespace}, database ${database} (pipeline `,

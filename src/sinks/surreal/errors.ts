@@ -1,5 +1,6 @@
 /** Errors of the SDK, the engine and the network as {@link SyncError}. The only place that looks at their texts. */
 import { SyncError, type SyncErrorCode } from '../../core/errors.js'
+import { withoutValues } from '../../core/foreign-error.js'
 
 /** What was going on: it decides between "nobody answers" and "the connection was lost", and names the table. */
 export interface ErrorContext {
@@ -89,7 +90,14 @@ export function toSyncError(error: unknown, context: ErrorContext = {}): SyncErr
   if (error instanceof SyncError) return error
   const foreign = inspect(error)
   const { code, sentence, hint } = networkVerdict(foreign, context) ?? serverVerdict(foreign) ?? unknownVerdict(foreign)
-  return new SyncError(code, sentence, { table: context.table, hint, cause: error })
+  return new SyncError(code, sentence, { table: context.table, hint, cause: withoutValues(error, harmlessMessage) })
+}
+
+/** Of errors of the system, and the name of a field: everything else may quote a row. */
+function harmlessMessage(error: unknown): string {
+  if (typeof field(error, 'code') === 'string') return stringField(error, 'message')
+  const name = refusedField(error)
+  return name === undefined ? '' : `A value does not suit SurrealDB for field \`${name}\``
 }
 
 const tlsCodes =

@@ -1,5 +1,6 @@
 /** PostgreSQL and socket errors → SyncError, in one place. */
 import { SyncError, type SyncErrorCode, type SyncErrorDetails } from '../../core/errors.js'
+import { withoutValues } from '../../core/foreign-error.js'
 
 /** By SQLSTATE, or by its class of two characters. */
 const byState: Readonly<Record<string, SyncErrorCode>> = {
@@ -54,7 +55,7 @@ export function sourceError(error: unknown, doing: string, details: SyncErrorDet
   return new SyncError(code, `PostgreSQL, while ${doing}: ${publicMessage(error)}`, {
     hint: hints[code],
     ...details,
-    cause: error,
+    cause: isState(error) ? withoutValues(error, harmlessMessage) : error,
   })
 }
 
@@ -101,13 +102,14 @@ function isState(error: unknown): boolean {
 /** The message of a foreign error as far as it names no value. */
 export function publicMessage(error: unknown): string {
   const code = stringField(error, 'code')
-  if (isState(error) && code !== undefined) {
-    const message =
-      error instanceof Error && harmlessClasses.has(code.slice(0, 2)) ? `${error.message} ` : 'the statement failed '
-    return `${message}(SQLSTATE ${code})`
-  }
+  if (isState(error) && code !== undefined) return `${harmlessMessage(error)} (SQLSTATE ${code})`
   if (error instanceof AggregateError && error.message === '') return error.errors.map(publicMessage).join('; ')
   return error instanceof Error ? error.message : 'unknown failure'
+}
+
+function harmlessMessage(error: unknown): string {
+  const state = (stringField(error, 'code') ?? '').slice(0, 2)
+  return error instanceof Error && harmlessClasses.has(state) ? error.message : 'the statement failed'
 }
 
 /** The SQLSTATE of a server error. */

@@ -43,7 +43,8 @@ export function ensureAudit(names: AuditNames): string {
   const triggers = Object.values(guardTriggers).map(literal).join(', ')
   const body = `
 v_fresh := to_regclass(${literal(changes)}) is null;
-if v_fresh or to_regclass(${literal(consumers)}) is null or to_regclass(${literal(meta)}) is null then
+if v_fresh or to_regclass(${literal(meta)}) is null or not exists (
+  select from pg_attribute a where a.attrelid = to_regclass(${literal(consumers)}) and a.attname = 'report' and not a.attisdropped) then
 ${createAuditTables(names).trim()};
 end if;
 if v_fresh then

@@ -5,9 +5,10 @@ import { createSecureContext, type SecureContext } from 'node:tls'
 import { SyncError } from '../../core/errors.js'
 import { isNearHost } from '../../core/near-host.js'
 
-/** How a connection is encrypted. */
-export const sslModes = ['disable', 'allow', 'prefer', 'require', 'no-verify', 'verify-ca', 'verify-full'] as const
-export type SslMode = (typeof sslModes)[number]
+/** Whether a connection is encrypted, and what of the server is verified, as libpq has it. */
+export type SslMode = 'disable' | 'allow' | 'prefer' | 'require' | 'no-verify' | 'verify-ca' | 'verify-full'
+
+const sslModes: readonly SslMode[] = ['disable', 'allow', 'prefer', 'require', 'no-verify', 'verify-ca', 'verify-full']
 
 /** TLS to PostgreSQL. What is missing is taken from the connection string, then from PGSSLMODE and so on. */
 export interface PostgresTlsOptions {

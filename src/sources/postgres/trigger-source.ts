@@ -12,6 +12,7 @@ import type {
   LeaseOptions,
   ReadOptions,
   RunContext,
+  RunReport,
   Snapshot,
   SnapshotOptions,
   Source,
@@ -19,9 +20,9 @@ import type {
 import type { Json } from '../../core/value.js'
 import { readStatus, type SourceStatus } from './audit-status.js'
 import { describeAddress } from './connection-settings.js'
-import type { Connections } from './connections.js'
 import { Consumer, isTolerable } from './consumers.js'
 import { currentPosition, positionSince } from './current-position.js'
+import { type ExamineSourceOptions, examineSource, type SourceExamination } from './examination.js'
 import { readIdentity } from './identity.js'
 import { Inspection, type SourceInspection } from './inspection.js'
 import type { InstallScriptOptions } from './install-script.js'
@@ -40,13 +41,12 @@ import type { PostgresTriggerSourceOptions } from './source-options.js'
 import { type PlanContext, planScript, planSource, type SourcePlan } from './source-plan.js'
 import { checkReading, followableTables, ownTable, selectTables } from './table-selection.js'
 import { TableShaper } from './table-shape.js'
-import { type TeardownOptions, teardown, teardownScript } from './teardown.js'
+import { teardown, teardownScript } from './teardown.js'
 
 export type { PostgresTriggerSourceOptions } from './source-options.js'
 
 /**
  * Replicates tables of one PostgreSQL database (14 or later).
- *
  * A full sync with checkpoints installs, for each table, a trigger that logs the key of every changed row; the incremental
  * sync reads those keys again in one snapshot, so that the sink gets the latest state, in whatever order transactions
  * committed. Nothing is installed by a full sync without checkpoints.
@@ -156,8 +156,8 @@ export class PostgresTriggerSource implements Source {
   async #snapshotPosition(since: Position | undefined, signal: AbortSignal | undefined): Promise<Position> {
     if (since === undefined) return this.position({ signal })
     const { connections, tables } = this.#opened()
-    const followed = followableTables(tables)
-    return encode(await connections.use((session) => positionSince(session, this.#names, followed, decode(since))))
+    const read = (session: Session) => positionSince(session, this.#names, followableTables(tables), decode(since))
+    return encode(await connections.use(read))
   }
 
   async *changes(options: ChangeOptions): AsyncGenerator<Delta> {
@@ -197,6 +197,10 @@ export class PostgresTriggerSource implements Source {
     }
   }
 
+  report(report: RunReport): Promise<void> {
+    return this.#opened().consumer.report(report)
+  }
+
   async close(): Promise<void> {
     const open = this.#open
     this.#open = undefined
@@ -214,7 +218,7 @@ export class PostgresTriggerSource implements Source {
 
   /** How much is captured, who reads it and how far behind each is. Connects by itself, and changes nothing. */
   status(): Promise<SourceStatus> {
-    return this.#database.apart((connections) => readStatus(connections, this.#names))
+    return this.#database.apart((connections) => readStatus(connections, this.#names, this.#database.auditSchema))
   }
 
   /** The pipelines that read the audit table, and how far each has come. Connects by itself. */
@@ -231,9 +235,8 @@ export class PostgresTriggerSource implements Source {
   }
 
   /**
-   * Asks the pipelines that follow these tables to read them again as a whole, and those that select them but do not follow
-   * them yet to do so from now on. They do it in order with other changes, at once where they run. Connects by itself.
-   * @param tables names or patterns, as in the options
+   * Asks pipelines to read these tables (names or patterns) again as a whole, and those that select but do not follow them
+   * yet to do so from now on. They do it in order with other changes, at once where they run. Connects by itself.
    * @returns the tables' names
    * @throws SyncError `E_TRIGGER_MISSING` if nothing is followed here yet, `E_TABLE_WITHOUT_KEY`
    */
@@ -250,17 +253,17 @@ export class PostgresTriggerSource implements Source {
    * @throws SyncError `E_RIGHTS` if this role may not remove all of it: then nothing is removed, and the hint is a script
    */
   teardown({ signal, warn = ignore }: Abortable & Partial<Pick<RunContext, 'warn'>> = {}): Promise<void> {
-    return this.#database.apart((connections) => teardown({ ...this.#teardown(connections), warn, signal }))
+    return this.#database.apart((connections) => teardown({ ...this.#context, connections, warn, signal }))
   }
 
   /** The script that removes everything that was installed, for whoever may; empty if there is nothing. */
   teardownSql(): Promise<string> {
-    return this.#database.apart((connections) => teardownScript(this.#teardown(connections)))
+    return this.#database.apart((connections) => teardownScript({ ...this.#context, connections, warn: ignore }))
   }
 
   /** What would be copied and installed. Connects by itself, needs no right but to connect, and changes nothing. @throws SyncError */
   plan(): Promise<SourcePlan> {
-    return this.#database.apart((connections) => planSource(this.#planning(connections)))
+    return this.#database.apart((connections) => planSource({ ...this.#context, connections }))
   }
 
   /**
@@ -269,7 +272,12 @@ export class PostgresTriggerSource implements Source {
    * again. It is made for this database, and for the selected tables as they are now. Connects by itself, and changes nothing.
    */
   installSql(options: InstallScriptOptions = {}): Promise<string> {
-    return this.#database.apart((connections) => planScript(this.#planning(connections), options))
+    return this.#database.apart((connections) => planScript({ ...this.#context, connections }, options))
+  }
+
+  /** Looks at everything that a run depends on: see {@link examine}. Connects by itself, changes nothing, and does not throw for what it finds. */
+  examine(options: ExamineSourceOptions = {}): Promise<SourceExamination> {
+    return examineSource((warn) => this.#database.connect(warn), this.#context, { ...options, address: this.address })
   }
 
   /** Opens a connection for `verify`: see its options. Whether or not a run is going on. @throws SyncError */
@@ -278,14 +286,8 @@ export class PostgresTriggerSource implements Source {
     return Inspection.open(this.#database.connect(ignore), this.#names, selection, options)
   }
 
-  #planning(connections: Connections): PlanContext {
-    const { shaping, maskSecret } = this.#options
-    const shaper = new TableShaper(shaping, maskSecret)
-    return { connections, names: this.#names, auditSchema: this.#database.auditSchema, options: this.#options, shaper }
-  }
-
-  #teardown(connections: Connections): TeardownOptions {
-    return { connections, names: this.#names, auditSchema: this.#database.auditSchema, warn: ignore }
+  get #context(): Omit<PlanContext, 'connections'> {
+    return { names: this.#names, auditSchema: this.#database.auditSchema, options: this.#options }
   }
 
   #opened(): OpenSource {
