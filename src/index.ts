@@ -46,9 +46,11 @@ export type {
   LeaseOptions,
   ReadOptions,
   RunContext,
+  RunReport,
   Snapshot,
   SnapshotOptions,
   Source,
+  TableReport,
 } from './core/source.js'
 export {
   Decimal,
@@ -71,6 +73,7 @@ export { observe } from './observe/observe.js'
 export type { RequestHandler } from './observe/request-handler.js'
 export type { WatchedSource, WatchedStatus } from './observe/source-watch.js'
 export type { RunState } from './observe/tally.js'
+export { traceSpans } from './observe/trace.js'
 export {
   listQuarantine,
   type QuarantinedRow,
@@ -84,6 +87,7 @@ export { type RepairOptions, type RepairResult, repair } from './repair/repair.j
 export { FanOutSink } from './sinks/fan-out/fan-out-sink.js'
 export { NdjsonSink, type NdjsonSinkOptions, type NdjsonStream } from './sinks/ndjson/ndjson-sink.js'
 export type { AuthLevel, SurrealToken } from './sinks/surreal/dial.js'
+export { describeMapping, type Mapping, type TargetField, type TargetTable } from './sinks/surreal/mapping.js'
 export type { ExistingRecords } from './sinks/surreal/ownership.js'
 export {
   type SurrealAddressOptions,
@@ -92,12 +96,16 @@ export {
   type SurrealSinkOptions,
   type SurrealSinkSettings,
 } from './sinks/surreal/surreal-sink.js'
+export type { TargetContent } from './sinks/surreal/survey.js'
 export type { SurrealTlsOptions } from './sinks/surreal/tls.js'
 export type { PipelineStatus, SourceStatus, WriterStatus } from './sources/postgres/audit-status.js'
 export type { TriggerLevel } from './sources/postgres/capture-function.js'
+export type { CapturedTable } from './sources/postgres/captured-tables.js'
 export type { PostgresPassword } from './sources/postgres/connection-settings.js'
+export type { InstallScriptOptions } from './sources/postgres/install-script.js'
 export type { AuditLimitPolicy, ProtectionOptions } from './sources/postgres/protection.js'
 export type { SnapshotMode } from './sources/postgres/snapshot.js'
+export type { LeftOutTable, PlannedTable, SourcePlan } from './sources/postgres/source-plan.js'
 export type { KeylessTables } from './sources/postgres/table-selection.js'
 export type { ShapingOptions } from './sources/postgres/table-shape.js'
 export type { PostgresTlsOptions, SslMode } from './sources/postgres/tls-settings.js'

@@ -34,6 +34,7 @@ const packages: Record<string, readonly RegExp[]> = {
   '@surrealdb/node': [/^sinks\/surreal\//, /^checkpoints\/surreal-connection\.ts$/, /^demo\//],
   ws: [/^sinks\/surreal\//],
   eventemitter3: [/^engine\//],
+  '@opentelemetry/api': [/^observe\/trac(e|ing)\.ts$/],
   'prom-client': [/^observe\/(metrics|prom-client\.d)\.ts$/], // bundled: a development dependency
   commander: [/^cli\//],
   jiti: [/^cli\//],

@@ -1,6 +1,7 @@
-/** Metrics, health and the live page of a run, where `--http` asks for them. */
-import { type ObserveOptions, observe, type SyncEngine } from '../index.js'
+/** Metrics, health and the live page of a run, where `--http` asks for them; spans, where OpenTelemetry is set up. */
+import { type ObserveOptions, observe, type SyncEngine, SyncError, traceSpans } from '../index.js'
 import type { HttpAddress } from './http-address.js'
+import type { CommandLineIo } from './io.js'
 import type { Log } from './log.js'
 
 /** Serves until the result is called. @throws SyncError `E_CONFIG` */
@@ -23,4 +24,16 @@ export async function serveObservation(
     throw error
   }
   return () => observation.close()
+}
+
+/** Makes spans where a variable of OpenTelemetry is set: then somebody has loaded an SDK, or wants to. */
+export async function traceWhereSetUp(engine: SyncEngine, env: CommandLineIo['env'], log: Log): Promise<void> {
+  if (!Object.keys(env).some((name) => name.startsWith('OTEL_'))) return
+  try {
+    await traceSpans(engine)
+  } catch (error) {
+    if (!(error instanceof SyncError)) throw error
+    // Clusters set such variables for everybody.
+    log.event('debug', 'warning', error.message, { code: 'no_spans' })
+  }
 }

@@ -15,6 +15,7 @@ export function addPostgresql(program: Command, { name, summary, example }: Post
     .description(summary)
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false)
+    .addHelpText('after', `\nExample:\n  ${example}`)
   return group
     .command('postgresql')
     .description(`PostgreSQL: ${summary}`)

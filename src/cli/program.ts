@@ -4,6 +4,7 @@ import { loadConfig } from './config-file.js'
 import { runDemonstration } from './demonstration.js'
 import type { CommandLineIo } from './io.js'
 import { addOptions } from './options.js'
+import { addPlan } from './plan-command.js'
 import { addPostgresql } from './postgresql-command.js'
 import { addQuarantine } from './quarantine-command.js'
 import { addRepair } from './repair-command.js'
@@ -83,6 +84,7 @@ export function createProgram(io: CommandLineIo): Command {
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false)
     .addHelpText('after', `${examples}${exitCodes}`)
+  addPlan(program, io)
   for (const name of ['full', 'incremental', 'sync'] as const) addReplication(program, name, io)
   addVerification(program, io)
   addRepair(program, io)
@@ -93,6 +95,7 @@ export function createProgram(io: CommandLineIo): Command {
     .command('demo')
     .description('replicate a demonstration shop between temporary databases')
     .helpOption('-h, --help', 'print this help')
+    .addHelpText('after', '\nExample:\n  $ surreal-sync demo')
     .action(() => runDemonstration(io))
   return program
 }

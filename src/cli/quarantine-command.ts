@@ -18,17 +18,21 @@ const summaries = {
   retry: 'read them again at the source and write them',
 } as const
 
+const exampleOf = (name: keyof typeof summaries) =>
+  `$ surreal-sync quarantine ${name} --to-namespace prod --to-database myapp`
+
 export function addQuarantine(program: Command, io: CommandLineIo): void {
   const group = program
     .command('quarantine')
     .description('rows that the target refused: list, retry')
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false)
+    .addHelpText('after', `\nExample:\n  ${exampleOf('list')}`)
   for (const name of ['list', 'retry'] as const) {
     const command = group
       .command(name)
       .description(summaries[name])
-      .addHelpText('after', `\nExample:\n  $ surreal-sync quarantine ${name} --to-namespace prod --to-database myapp`)
+      .addHelpText('after', `\nExample:\n  ${exampleOf(name)}`)
       .optionsGroup('Output:')
       .option('--json', 'print JSON lines')
     addConnectionOptions(command).action(() => (name === 'list' ? list : retry)(command.opts<QuarantineFlags>(), io))

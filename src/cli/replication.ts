@@ -3,7 +3,7 @@ import { type RunOptions, SyncEngine } from '../index.js'
 import { createConnections } from './connections.js'
 import type { CommandLineIo } from './io.js'
 import { Log } from './log.js'
-import { serveObservation } from './observability.js'
+import { serveObservation, traceWhereSetUp } from './observability.js'
 import { describePlan } from './plan.js'
 import { Progress } from './progress.js'
 import { progressLines } from './progress-lines.js'
@@ -54,6 +54,7 @@ export async function runReplication(settings: Settings, io: CommandLineIo, conf
       block?.start()
       if (phase === 'incremental' && timeoutMs !== undefined) stop.after(timeoutMs)
     })
+    await traceWhereSetUp(engine, io.env, log)
     const [from, to] = [source.address ?? source.name, sink.address ?? sink.name]
     if (settings.http !== undefined) {
       endObservation = await serveObservation(engine, settings.http, { source: watched, from, to }, log)

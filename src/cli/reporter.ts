@@ -8,6 +8,7 @@ import type { Progress } from './progress.js'
 import type { CommandName, Settings } from './settings.js'
 import type { StopReason } from './stop.js'
 import { describeTotals, totalsOf } from './totals.js'
+import { version } from './version.js'
 
 type Event<E extends keyof SyncEvents> = SyncEvents[E][0]
 
@@ -22,6 +23,9 @@ export class Reporter {
   readonly #progress: Progress
   #caughtUp = false
   #reported = 0
+  #warnings = 0
+  #retries = 0
+  #id = ''
 
   constructor(log: Log, progress: Progress) {
     this.#log = log
@@ -42,6 +46,7 @@ export class Reporter {
   /** The first line: what runs, from where to where. */
   start({ command, id, sink: { namespace, database } }: Settings, from: { source: string; sink: string }): void {
     const { source, sink } = from
+    this.#id = id
     const message = `${titles[command]} from ${source} to ${sink}, namespace ${namespace}, database ${database}`
     this.#log.event('info', 'start', `${message} (pipeline ${id})`, { id, command, source, sink, namespace, database })
   }
@@ -59,7 +64,7 @@ export class Reporter {
     return () => cancel()
   }
 
-  /** The last line. */
+  /** The last line: what was done, where it ended and what was in the way, by which version. For tickets. */
   summary(result: RunResult, stopped: StopReason | undefined): void {
     const { reason, phase, tables, position, durationMs } = result
     const counts = [...tables.values()]
@@ -71,7 +76,12 @@ export class Reporter {
     const amounts = [plural(Math.max(tables.size, this.#progress.tables().length), 'table')]
     if (rows > 0 || phase === 'full') amounts.push(plural(rows, 'row'))
     if (phase === 'incremental') amounts.push(plural(changes, 'change'))
-    const message = `${how}: ${amounts.join(', ')} in ${formatDuration(durationMs)} (${formatRate(rate)})${where}`
+    const trouble = [
+      ...(this.#warnings > 0 ? [plural(this.#warnings, 'warning')] : []),
+      ...(this.#retries > 0 ? [`${formatExactly(this.#retries)} ${this.#retries === 1 ? 'retry' : 'retries'}`] : []),
+    ]
+    const work = `${amounts.join(', ')} in ${formatDuration(durationMs)} (${formatRate(rate)})${where}`
+    const message = `${how}: ${[work, ...trouble].join(', ')} [pipeline ${this.#id}, surreal-sync ${version}]`
     this.#log.event('info', 'summary', message, {
       reason: reason === 'completed' ? reason : (stopped ?? reason),
       phase,
@@ -81,6 +91,10 @@ export class Reporter {
       duration_ms: durationMs,
       rows_per_second: Math.round(rate),
       position,
+      warnings: this.#warnings,
+      retries: this.#retries,
+      id: this.#id,
+      version,
     })
   }
 
@@ -135,11 +149,13 @@ export class Reporter {
   }
 
   #retry({ code, message, attempt, delayMs }: Event<'retry'>): void {
+    this.#retries += 1
     const text = `Attempt ${attempt} failed, next one in ${formatDuration(delayMs)}: ${inFlags(message)} [${code}]`
     this.#log.event('warn', 'retry', text, { code, attempt, delay_ms: delayMs })
   }
 
   #warning({ code, message, table, column, count }: Event<'warning'>): void {
+    this.#warnings += count ?? 1
     const times = count === undefined || count === 1 ? '' : ` (${formatExactly(count)} times)`
     this.#log.event('warn', 'warning', `${inFlags(message)}${times}`, { code, table, column, count })
   }

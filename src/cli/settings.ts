@@ -170,11 +170,19 @@ export function settle(command: CommandName, given: Flags, environment: Environm
   }
 }
 
-/** The same for commands that need nothing but the source. @throws SyncError `E_CONFIG` */
-export function settleSource(given: Flags, environment: Environment, config?: SyncConfig): Settings['source'] {
+/**
+ * The same for commands that need nothing but the source.
+ * @param shaped Whether it matters how rows are shaped. Otherwise nobody needs the secret of their masks.
+ * @throws SyncError `E_CONFIG`
+ */
+export function settleSource(
+  given: Flags,
+  environment: Environment,
+  config?: SyncConfig,
+  shaped = false,
+): Settings['source'] {
   const layers = layered(given, environment, config)
-  // Rows are not read, so nobody needs the secret of their masks.
-  const source = sourceOf({ ...layers, shaping: undefined, maskSecret: undefined })
+  const source = sourceOf(shaped ? layers : { ...layers, shaping: undefined, maskSecret: undefined })
   const { url } = source
   if (!url) throw missing({ '--source-uri': url })
   databaseOf(url)

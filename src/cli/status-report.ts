@@ -1,5 +1,5 @@
 /** What `status` prints. */
-import type { PipelineStatus, SourceStatus, WriterStatus } from '../index.js'
+import type { CapturedTable, PipelineStatus, SourceStatus, WriterStatus } from '../index.js'
 import { formatBytes, formatDuration, formatExactly, plural } from './figures.js'
 import { padEnd, printable, widthOf } from './printable.js'
 
@@ -18,37 +18,79 @@ export function statusAsJson(status: SourceStatus): string {
     position: status.sequence,
     changes: status.changes,
     bytes: status.bytes,
-    pipelines: status.pipelines.map(({ id, position, seenAt, behind, lagMs, running }) => ({
-      ...{ id, position, seen_at: seenAt, behind, lag_ms: lagMs, running },
+    tables: status.tables,
+    pipelines: status.pipelines.map(({ seenAt, lagMs, lastError, ...rest }) => ({
+      ...{ ...rest, seen_at: seenAt, lag_ms: lagMs, last_error: lastError },
     })),
     oldest_writer: writer && { ...writer, ageMs: undefined, age_ms: writer.ageMs },
   })
 }
 
-function installed({ sequence, changes, bytes, pipelines, oldestWriter }: SourceStatus): readonly string[] {
+function installed({ sequence, changes, bytes, tables, pipelines, oldestWriter }: SourceStatus): readonly string[] {
   return [
     `Capture   ${plural(changes, 'change')} kept in ${formatBytes(bytes)}, newest number ${formatExactly(sequence)}`,
     ...(oldestWriter === undefined ? [] : [`Unseen    ${writer(oldestWriter)}`]),
     '',
-    ...(pipelines.length === 0 ? ['No pipeline is registered.'] : table(pipelines)),
+    ...(pipelines.length === 0 ? ['No pipeline is registered.'] : pipelineLines(pipelines)),
+    ...(tables.length === 0 ? [] : ['', ...tableLines(tables, pipelines)]),
   ]
 }
 
-function table(pipelines: readonly PipelineStatus[]): readonly string[] {
-  const width = Math.max(8, ...pipelines.map(({ id }) => widthOf(printable(id))))
+function pipelineLines(pipelines: readonly PipelineStatus[]): readonly string[] {
+  const width = widthOfAll(
+    'pipeline',
+    pipelines.map(({ id }) => id),
+  )
   const line = (id: string, position: string, behind: string, state: string) =>
     `${padEnd(printable(id), width)}  ${position.padStart(14)}  ${padEnd(behind, 26)}  ${state}`.trimEnd()
+  const failures = pipelines.flatMap(({ id, lastError }) =>
+    lastError === undefined ? [] : [`Last error of ${id}: ${lastError.code}, ${lastError.at}`],
+  )
   return [
     line('pipeline', 'position', 'behind', 'state'),
-    ...pipelines.map(({ id, position, behind, lagMs, running, seenAt }) =>
+    ...pipelines.map(({ id, position, behind, lagMs, running, seenAt, phase }) =>
       line(
         id,
         formatExactly(position),
         lagMs === undefined ? 'nothing' : `${plural(behind, 'change')}, ${formatDuration(lagMs)}`,
-        running ? 'running' : `stopped, last seen ${seenAt}`,
+        `${running ? 'running' : 'stopped'}${phase === undefined ? '' : phases[phase]}${running ? '' : `, last seen ${seenAt}`}`,
+      ),
+    ),
+    ...failures,
+  ]
+}
+
+const phases = { full: ' (copying)', incremental: ' (following)' } as const
+
+/** With what pipelines do with a table, where they are copying it. */
+function tableLines(tables: readonly CapturedTable[], pipelines: readonly PipelineStatus[]): readonly string[] {
+  const width = widthOfAll(
+    'table',
+    tables.map(({ label }) => label),
+  )
+  const copying = pipelines.filter(({ phase }) => phase === 'full')
+  const line = (label: string, rows: string, changes: string, state: string) =>
+    `${padEnd(printable(label), width)}  ${rows.padStart(14)}  ${padEnd(changes, 26)}  ${state}`.trimEnd()
+  const copied = (label: string) =>
+    copying.flatMap(({ id, tables: reported }) => {
+      const found = reported.find((table) => table.label === label)
+      return found === undefined ? [] : [`${id}: ${found.state}, ${plural(found.rows, 'row')} copied`]
+    })
+  return [
+    line('table', 'rows, about', 'changes kept', 'state'),
+    ...tables.map(({ label, rows, changes, captured }) =>
+      line(
+        label,
+        rows === undefined ? 'unknown' : formatExactly(rows),
+        formatExactly(changes),
+        [captured ? 'captured' : 'NOT CAPTURED', ...copied(label)].join('; '),
       ),
     ),
   ]
+}
+
+function widthOfAll(title: string, names: readonly string[]): number {
+  return Math.max(title.length, ...names.map((name) => widthOf(printable(name))))
 }
 
 function writer({ pid, gid, user, state, ageMs }: WriterStatus): string {

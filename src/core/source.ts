@@ -3,8 +3,8 @@ import type { Alteration } from './alteration.js'
 import type { Key, RowBatch } from './batch.js'
 import type { Position } from './checkpoint.js'
 import type { Delta } from './delta.js'
-import type { SyncError } from './errors.js'
-import type { SyncWarning } from './events.js'
+import type { SyncError, SyncErrorCode } from './errors.js'
+import type { Phase, SyncWarning } from './events.js'
 import type { Table } from './schema.js'
 import type { Json } from './value.js'
 
@@ -31,7 +31,7 @@ export interface RunContext extends Abortable {
 }
 
 /**
- * A source of rows and changes. One run uses one source; nothing is called concurrently except `acknowledge` and
+ * A source of rows and changes. One run uses one source; nothing is called concurrently except `acknowledge`, `report` and
  * the reads of a snapshot, of which the engine has up to `concurrency` open, each of another chunk.
  *
  * Order of calls: `open`, `lease`, `tables`, `check`; in the full phase with checkpoints `prepare`, `openSnapshot`, reads, `position`;
@@ -86,8 +86,27 @@ export interface Source {
   reread?(table: Table, keys: readonly Key[], options: ReadOptions): AsyncIterable<RowBatch>
   /** Everything up to here is durable in the sink, so the source may forget it. */
   acknowledge?(position: Position): Promise<void>
+  /** Keeps how the run stands where people who look at the source find it. What it throws is ignored. */
+  report?(report: RunReport): Promise<void>
   /** Ends what `open` began. May be called again, and without `open`. Never throws. */
   close?(): Promise<void>
+}
+
+/** How a run stands. */
+export interface RunReport {
+  /** Undefined: it has ended before its first. */
+  readonly phase: Phase | undefined
+  /** In no order, and not more than 1,000. */
+  readonly tables: readonly TableReport[]
+  /** Why the run ends, if it failed. */
+  readonly error?: SyncErrorCode
+}
+
+export interface TableReport {
+  readonly label: string
+  readonly state: 'waiting' | 'running' | 'done'
+  /** Copied in the full phase, later applied since the run began. */
+  readonly rows: number
 }
 
 export interface CheckOptions extends Abortable {

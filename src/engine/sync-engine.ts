@@ -11,7 +11,8 @@ import { runIncremental } from './incremental.js'
 import { IsolatingEmitter } from './isolating-emitter.js'
 import { nameOf } from './name-of.js'
 import { type EngineSettings, type SyncEngineOptions, settle } from './options.js'
-import { Run, type TableResult } from './run.js'
+import { Reporting } from './reporting.js'
+import { type Emit, Run, type TableResult } from './run.js'
 import { type RunOptions, refuseUnused } from './run-options.js'
 import { type Beginning, Start } from './start.js'
 
@@ -85,7 +86,8 @@ export class SyncEngine extends IsolatingEmitter {
     const fence = new AbortController()
     const signal = asked.signal === undefined ? fence.signal : AbortSignal.any([asked.signal, fence.signal])
     const options = { ...asked, signal }
-    const run = this.#run(options)
+    const reporting = new Reporting(this.#settings.source)
+    const run = this.#run(options, reporting)
     let phase: Phase = options.phase ?? 'full'
     const finished = (reason: RunResult['reason']) => ({
       reason,
@@ -96,22 +98,24 @@ export class SyncEngine extends IsolatingEmitter {
     try {
       return await this.#opened(options, async () => {
         await using _ = await this.#lease(run, options, fence)
-        const { phases, from, captured, interrupted, tables } = await this.#checked(run, options)
-        let after = from
-        const { restart = false } = options
-        if (phases.includes('full')) after = (await runFull(run, { tables, captured, interrupted, restart })).start
-        if (phases.includes('incremental') && after !== undefined) {
-          phase = 'incremental'
-          const until = options.until === undefined ? undefined : this.#settings.source.parse(options.until)
-          run.position ??= after
-          run.position = await runIncremental(run, tables, {
-            ...options,
-            after,
-            until,
-            follow: options.follow ?? false,
-          })
-        }
-        return finished('completed')
+        return await reporting.over(async () => {
+          const { phases, from, captured, interrupted, tables } = await this.#checked(run, options)
+          let after = from
+          const { restart = false } = options
+          if (phases.includes('full')) after = (await runFull(run, { tables, captured, interrupted, restart })).start
+          if (phases.includes('incremental') && after !== undefined) {
+            phase = 'incremental'
+            const until = options.until === undefined ? undefined : this.#settings.source.parse(options.until)
+            run.position ??= after
+            run.position = await runIncremental(run, tables, {
+              ...options,
+              after,
+              until,
+              follow: options.follow ?? false,
+            })
+          }
+          return finished('completed')
+        })
       })
     } catch (error) {
       if (isStop(error, asked.signal)) return finished('aborted')
@@ -148,8 +152,12 @@ export class SyncEngine extends IsolatingEmitter {
     return run.retrying(async () => source.lease?.({ takeover, signal, doubted, lost }))
   }
 
-  #run({ signal }: RunOptions): Run {
-    return new Run(this.#settings, (event, ...payload) => this.emit(event, ...payload), signal)
+  #run({ signal }: RunOptions, reporting?: Reporting): Run {
+    const emit: Emit = (event, ...payload) => {
+      reporting?.take(event, payload)
+      this.emit(event, ...payload)
+    }
+    return new Run(this.#settings, emit, signal)
   }
 
   async #opened<T>(options: RunOptions, work: () => Promise<T>): Promise<T> {

@@ -133,6 +133,7 @@ function faultySource(source: Source, around: Around): Source {
       around('openSnapshot', async () => faultySnapshot(await source.openSnapshot(options), around)),
     changes: (options) => faultyDeltas(source.changes(options), around),
     acknowledge: (position) => around('acknowledge', async () => source.acknowledge?.(position)),
+    report: async (report) => source.report?.(report),
     close: async () => source.close?.(),
   }
 }

@@ -3,9 +3,15 @@ import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, posix } from 'node:path'
+import type { Command } from 'commander'
 import ts from 'typescript'
 import { afterAll, describe, expect, it } from 'vitest'
-import { readPage, readPages, repository } from './markdown.js'
+import { parse } from 'yaml'
+import { checkConfig } from '../../src/cli/config-check.js'
+import { configSchema } from '../../src/cli/config-schema.js'
+import { processIo } from '../../src/cli/io.js'
+import { createProgram } from '../../src/cli/program.js'
+import { type Page, readPage, readPages, repository } from './markdown.js'
 
 const pages = readPages()
 // Where programs find the library, and where no other test looks.
@@ -46,29 +52,32 @@ describe('code blocks', () => {
     expect(told).toEqual([])
   })
 
-  it('are in languages that a test knows', () => {
-    const known = ['', 'bash', 'console', 'json', 'mermaid', 'sql', 'text', 'toml', 'ts', 'yaml']
-    const unknown = pages.flatMap(({ path, blocks }) =>
-      blocks.filter(({ language }) => !known.includes(language)).map(({ language }) => `${path}: ${language}`),
+  it('are all checked, by what is here or by the test that names their page', () => {
+    const unchecked = pages.flatMap(({ path, blocks }) =>
+      blocks.filter((block) => !isChecked(path, block)).map(({ language, text }) => `${path}: ${language} ${text}`),
     )
-    expect(unknown).toEqual([])
+    expect(unchecked).toEqual([])
   })
 
   const shell = pages.flatMap(({ path, blocks }) =>
-    blocks.filter(({ language }) => language === 'bash').map(({ text }) => ({ path, text })),
+    blocks
+      .filter(({ language }) => language === 'bash' || language === 'console')
+      .map(({ language, text }) => ({ path, text: language === 'bash' ? text : typed(text) })),
   )
 
-  it('of shell commands parse, and name scripts and flags that exist', () => {
+  it('of shell commands parse, and name scripts, commands and flags that exist', () => {
     const { scripts } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8'))
-    const flags = new Set(commandLine().match(/--[a-z][a-z-]+/g))
+    const program = createProgram(processIo())
+    expect(shell.length).toBeGreaterThan(10)
     for (const { path, text } of shell) {
       const { status, stderr } = spawnSync('bash', ['-n'], { input: text, encoding: 'utf8' })
       expect(status, `${path}: ${stderr}`).toBe(0)
       for (const [, script = ''] of text.matchAll(/npm run ([\w:-]+)/g)) expect(scripts, path).toHaveProperty([script])
       for (const [command] of text.matchAll(/^surreal-sync (?:.*\\\n)*.*$/gm)) {
         const named = command.match(/(?<=\s)--[a-z][a-z-]+/g) ?? []
+        const known = flagsOf(program, command.split(/\s+/).slice(1))
         expect(
-          named.filter((flag) => !flags.has(flag)),
+          named.filter((flag) => !known.includes(flag)),
           `${path}: ${command}`,
         ).toEqual([])
       }
@@ -79,26 +88,53 @@ describe('code blocks', () => {
     const texts = pages.flatMap(({ blocks }) => blocks.filter(({ language }) => language === 'json'))
     for (const { text } of texts) expect(() => JSON.parse(text)).not.toThrow()
   })
+
+  it('of YAML are config files', () => {
+    const found = pages.flatMap(({ path, blocks }) =>
+      blocks.filter(({ language }) => language === 'yaml').map(({ text }) => ({ path, text })),
+    )
+    expect(found.length).toBeGreaterThan(5)
+    for (const { path, text } of found) {
+      const config: unknown = parse(text.replace(/\$\{\w+\}/g, 'x'.repeat(32)))
+      expect(() => checkConfig(config, configSchema, path)).not.toThrow()
+    }
+  })
 })
 
-/** Everything that the commands say of themselves. */
-function commandLine(): string {
-  const commands = [
-    ['--help'],
-    ['full', 'postgresql', '--help'],
-    ['incremental', 'postgresql', '--help'],
-    ['sync', 'postgresql', '--help'],
-    ['demo', '--help'],
-  ]
-  return commands
-    .map(
-      (command) =>
-        spawnSync(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', ...command], {
-          cwd: repository,
-          encoding: 'utf8',
-        }).stdout,
-    )
-    .join('\n')
+/** Blocks that tests of their own run, or compare with what is said, by page and language. */
+const elsewhere: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'README.md': { '': 'integration/readme.db.test.ts', sql: 'integration/readme.db.test.ts' },
+  'docs/configuration.md': { text: 'integration/shaping-docs.db.test.ts' },
+  'docs/getting-started.md': { sql: 'integration/docs-commands.db.test.ts' },
+  'docs/operations.md': { '': 'integration/quarantine.db.test.ts' },
+  'docs/postgresql-data-types.md': { sql: 'integration/data-types-page.db.test.ts' },
+  'docs/shaping-rows.md': { sql: 'integration/shaping-docs.db.test.ts', text: 'integration/shaping-docs.db.test.ts' },
+  'examples/cron/README.md': { text: 'integration/examples.db.test.ts' },
+  'examples/graph-queries/README.md': { sql: 'integration/examples.db.test.ts' },
+  'examples/live-query/README.md': { sql: 'integration/examples.db.test.ts' },
+}
+
+function isChecked(path: string, { language, text }: Page['blocks'][number]): boolean {
+  if (['bash', 'console', 'json', 'ts', 'yaml'].includes(language)) return true
+  // A drawing: lines and arrows, nothing that could be typed or run.
+  if (language === '' && /──/.test(text)) return true
+  const test = elsewhere[path]?.[language]
+  const [page = path] = /[^/]*\.md$|[^/]+(?=\/README\.md)/.exec(path) ?? []
+  return test !== undefined && readFileSync(join(repository, 'test', test), 'utf8').includes(page)
+}
+
+/** The commands of a session: what follows a prompt, and the lines that go on with it. */
+function typed(session: string): string {
+  const commands = [...session.matchAll(/^\$ ((?:.*\\\n)*.*)$/gm)].map(([, command = '']) => command)
+  return commands.join('\n').replaceAll(' … ', ' ')
+}
+
+/** The flags of the command that the words name. */
+function flagsOf(command: Command, words: readonly string[]): readonly string[] {
+  const [word = '', ...rest] = words
+  const next = command.commands.find((one) => one.name() === word)
+  if (next !== undefined) return flagsOf(next, rest)
+  return ['--help', '--version', ...command.options.flatMap(({ long }) => long ?? [])]
 }
 
 describe('links', () => {

@@ -2,6 +2,8 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { SyncError } from '../../src/index.js'
+import { faulty, Reject } from '../../src/testing/index.js'
 import { createDatabase } from '../support/database.js'
 import { Replica } from '../support/replica.js'
 import { start, surrealSyncHere, temporaryDirectory } from './command.js'
@@ -30,7 +32,7 @@ describe('status', () => {
     expect(text.stdout).toMatch(
       /\nUnseen {4}changes of an open transaction of \S+, \d.* old \(session \d+, idle in transaction\)\n/,
     )
-    expect(text.stdout).toMatch(/\ndefault +0 {2}5 changes, \d+.* {2,}stopped, last seen \d{4}-/)
+    expect(text.stdout).toMatch(/\ndefault +0 {2}5 changes, \d+.* {2,}stopped \(copying\), last seen \d{4}-/)
     const { stdout } = await surrealSyncHere([...flags, '--json'])
     expect(JSON.parse(stdout)).toMatchObject({
       ...{ event: 'status', installed: true, position: 6, changes: 5 },
@@ -38,6 +40,43 @@ describe('status', () => {
       oldest_writer: { state: 'idle in transaction' },
     })
     await writer.query('rollback')
+  })
+
+  it('says which tables are captured, what runs do with them, and why the last one failed', async () => {
+    await using database = await createDatabase()
+    const client = await database.client()
+    await client.query(`${setup}; create table odd (id int primary key); insert into odd values (1); analyze`)
+    const replica = new Replica({ url: database.url })
+    await replica.full()
+    const flags = ['status', 'postgresql', '--source-uri', database.url]
+    const before = await surrealSyncHere(flags)
+    expect(before.stdout).toMatch(/\ndefault +0 {2}nothing +stopped \(copying\), last seen /)
+    expect(before.stdout).toMatch(
+      /\npublic\.odd +1 {2}0 +captured; default: done, 1 row copied\npublic\.t +5 {2}0 +captured; default: done, 5 rows copied\n$/,
+    )
+    await client.query('update t set v = v')
+    const failing = replica.engine({
+      sink: faulty(replica.sink, (operation) =>
+        operation === 'write' ? new Reject(new SyncError('E_TARGET', 'no')) : undefined,
+      ),
+    })
+    await expect(failing.run({ phase: 'incremental' })).rejects.toMatchObject({ code: 'E_TARGET' })
+    await client.query('alter table odd disable trigger all')
+    const after = await surrealSyncHere(flags)
+    expect(after.stdout).toMatch(/ stopped \(following\), last seen \S+\nLast error of default: E_TARGET, \d{4}-\S+\n/)
+    expect(after.stdout).toMatch(/\npublic\.odd +1 {2}0 +NOT CAPTURED\npublic\.t +5 {2}5 +captured\n$/)
+    await replica.catchUp()
+    const { stdout } = await surrealSyncHere([...flags, '--json'])
+    expect(JSON.parse(stdout)).toMatchObject({
+      tables: [{ label: 'public.odd' }, { label: 'public.t', rows: 5, captured: true, changes: 5 }],
+      pipelines: [
+        {
+          phase: 'incremental',
+          tables: [{ label: 'public.odd' }, { label: 'public.t', state: 'running', rows: 5 }],
+          last_error: { code: 'E_TARGET' },
+        },
+      ],
+    })
   })
 
   it('goes on until Ctrl-C if it is to watch', async () => {

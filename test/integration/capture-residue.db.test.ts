@@ -1,27 +1,10 @@
 /** After a long life, in which an application altered and we crashed, a teardown leaves a catalog that we never touched. */
-import type pg from 'pg'
 import { expect, it } from 'vitest'
 import { PostgresTriggerSource } from '../../src/sources/postgres/trigger-source.js'
+import { catalog } from '../support/catalog.js'
 import { createDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
 import { Follower, Replica } from '../support/replica.js'
-
-/** Everything that an installation could add or change, without oids. */
-const catalogSql = `
-select 'class', regexp_replace(oid::regclass::text, 'toast_\\d+', 'toast'), concat_ws(' ', relkind, relowner::regrole, relacl, relreplident) from pg_class where oid >= 16384
-union all select 'proc', oid::regprocedure::text, concat_ws(' ', proowner::regrole, proacl) from pg_proc where oid >= 16384
-union all select 'trigger', tgname || ' on ' || tgrelid::regclass, tgenabled::text from pg_trigger where not tgisinternal
-union all select 'role', 'ours', count(*)::text from pg_roles
-  where rolname = 'surreal_sync_' || (select oid from pg_database where datname = current_database())
-union all select 'role of a dependency', refobjid::regrole::text, deptype::text from pg_shdepend
-  where dbid = (select oid from pg_database where datname = current_database()) and refclassid = 'pg_authid'::regclass and deptype <> 'o'
-union all select 'event trigger', evtname, evtenabled::text from pg_event_trigger
-union all select 'default rights', concat_ws(' ', defaclrole::regrole, defaclnamespace, defaclobjtype), defaclacl::text from pg_default_acl
-union all select 'schema', nspname, concat_ws(' ', nspowner::regrole, coalesce(nspacl, acldefault('n', nspowner))) from pg_namespace where nspname !~ '^pg_'
-union all select 'type', oid::regtype::text, null from pg_type where oid >= 16384
-union all select 'setting', setrole::text, setconfig::text from pg_db_role_setting
-  where setdatabase = (select oid from pg_database where datname = current_database())
-order by 1, 2, 3`
 
 /** What the application does, part by part. */
 const parts = [
@@ -43,10 +26,6 @@ const parts = [
    alter table shop.stock set schema public; alter table accounts drop constraint accounts_pkey`,
   `alter default privileges grant select on tables to public; create table late (id int primary key)`,
 ] as const
-
-async function catalog(client: pg.Client): Promise<readonly unknown[]> {
-  return (await client.query({ text: catalogSql, rowMode: 'array' })).rows
-}
 
 it.each([{}, { auditSchema: 'Audit "1"' }])(
   'a teardown leaves what there would be if we had never come (%j)',

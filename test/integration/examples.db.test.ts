@@ -1,7 +1,7 @@
 /** Runs the programs in examples/ as their READMEs say. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
+import { readPage } from '../docs/markdown.js'
 import { createDatabase, type TestDatabase } from '../support/database.js'
 import { Shell } from '../support/shell.js'
 import { type SurrealServer, startSurreal } from '../support/surreal-server.js'
@@ -44,6 +45,13 @@ afterAll(async () => {
   await database[Symbol.asyncDispose]()
   await further[Symbol.asyncDispose]()
 })
+
+/** The only block of this language in the README of an example. */
+function blockOf(example: string, language: string): string {
+  const found = readPage(`examples/${example}/README.md`).blocks.filter((block) => block.language === language)
+  expect(found).toHaveLength(1)
+  return found[0]?.text ?? ''
+}
 
 function start(example: string, environment: Readonly<Record<string, string>>) {
   const program = join(repository, 'examples', example, 'index.ts')
@@ -131,13 +139,15 @@ describe('examples', () => {
     const { output, ended } = start('graph-queries', { DATABASE_URL: further.url })
     expect((await ended)[0], output.stderr).toBe(0)
     expect(output.stdout.trim().split('\n')).toEqual(['Ada 5 9.99', 'Bob 7.5'])
+    const program = await readFile(join(repository, 'examples/graph-queries/index.ts'), 'utf8')
+    expect(program).toContain(blockOf('graph-queries', 'sql').trim().replace(/;$/, ''))
   })
 
   it('live-query fires when PostgreSQL is written to', async () => {
     const { child, output, ended } = start('live-query', { DATABASE_URL: further.url })
     await expect.poll(() => output.stdout, { timeout: 30_000 }).toContain('listening')
     const client = await further.client()
-    await client.query(`update users set name = 'Grace' where id = 2`)
+    await client.query(blockOf('live-query', 'sql'))
     await expect.poll(() => output.stdout, { timeout: 30_000 }).toMatch(/UPDATE .*Grace/)
     child.kill('SIGTERM')
     expect((await ended)[0], output.stderr).toBe(0)
@@ -158,6 +168,9 @@ describe('examples', () => {
       expect(code, stderr).toBe(0)
     }
     expect(await readdir(environment.CHECKPOINTS)).toContain('checkpoint_incremental.json')
+    const variables = Object.keys(environment).join('|')
+    expect(blockOf('cron', 'text')).toMatch(/^(?:[*\d/]+ ){5}\. \S+ && \S+\/sync\.sh 2>>\S+\n$/)
+    expect(await readFile(script, 'utf8')).toMatch(new RegExp(`\\$\\{?(${variables})\\b`))
   })
 })
 
@@ -191,12 +204,19 @@ describe('files for running it', () => {
     expect(mounted.sort()).toEqual(Object.keys(volumes).sort())
   })
 
-  it.runIf(works('docker', 'compose', 'version'))('docker compose takes compose.yaml', () => {
+  const compose = [['docker', 'compose'], ['docker-compose']].find(([program = '', ...words]) =>
+    works(program, ...words, 'version'),
+  )
+  it.runIf(compose !== undefined)('docker compose takes compose.yaml, and refuses what is no part of one', async () => {
+    const [program = '', ...words] = compose ?? []
+    const config = (file: string) =>
+      spawnSync(program, [...words, '--file', file, 'config', '--quiet'], { encoding: 'utf8' })
     const file = join(repository, 'examples/docker-compose/compose.yaml')
-    const { status, stderr } = spawnSync('docker', ['compose', '--file', file, 'config', '--quiet'], {
-      encoding: 'utf8',
-    })
+    const { status, stderr } = config(file)
     expect(status, stderr).toBe(0)
+    const broken = join(shell.directory, 'compose.yaml')
+    await writeFile(broken, (await text('docker-compose/compose.yaml')).replace('restart:', 'restarts:'))
+    expect(config(broken).status).not.toBe(0)
   })
 
   it('surreal-sync.yaml is a Deployment of one pod, with its Secret', async () => {
@@ -218,6 +238,21 @@ describe('files for running it', () => {
     for (const name of Object.keys(secret.stringData)) expect(known).toContain(name)
     const mounts = container.volumeMounts.map(({ name }: { name: string }) => name)
     expect(mounts).toEqual(template.spec.volumes.map(({ name }: { name: string }) => name))
+  })
+
+  it.runIf(works('kubectl', 'kustomize', '--help'))('kubectl builds surreal-sync.yaml', async () => {
+    // `kubectl create --dry-run=client` asks a cluster what there is; this reads the objects without one.
+    const folder = join(shell.directory, 'kustomize')
+    await mkdir(folder, { recursive: true })
+    await writeFile(join(folder, 'surreal-sync.yaml'), await text('kubernetes/surreal-sync.yaml'))
+    await writeFile(join(folder, 'kustomization.yaml'), 'resources: [surreal-sync.yaml]\n')
+    const { status, stdout, stderr } = spawnSync('kubectl', ['kustomize', folder], { encoding: 'utf8' })
+    expect(status, stderr).toBe(0)
+    expect(
+      parseAllDocuments(stdout)
+        .map((document) => document.toJS().kind)
+        .sort(),
+    ).toEqual(['Deployment', 'Secret'])
   })
 
   it('surreal-sync.service runs a command that exists', async () => {

@@ -166,6 +166,27 @@ function nodeOf(major: number): string | undefined {
   }
 }
 
+/** What the build puts into modules, and what it takes out of other packages, is there at the user's. */
+function serve(): void {
+  const text = (load: string) => `${load}
+void (async () => {
+  const engine = new SyncEngine({ source: { name: 'none' }, sink: { name: 'none', write() {} } })
+  const observation = await observe(engine)
+  const url = await observation.listen({ port: 0 })
+  const page = await (await fetch(url)).text()
+  const metrics = await (await fetch(url + 'metrics')).text()
+  await observation.close()
+  if (!page.includes('EventSource') || !/surreal_sync_build_info\\{version="\\d/.test(metrics)) process.exit(1)
+})()
+`
+  writeFileSync(join(project, 'serve.mjs'), text(`import { observe, SyncEngine } from 'surreal-sync'`))
+  writeFileSync(join(project, 'serve.cjs'), text(`const { observe, SyncEngine } = require('surreal-sync')`))
+  for (const file of ['serve.mjs', 'serve.cjs']) {
+    execFileSync(process.execPath, [file], { cwd: project, stdio: 'inherit' })
+    check(`${file} serves the live page and metrics, without further packages`, true)
+  }
+}
+
 /** Follows until a position is applied, and ends in order. */
 async function run(node: string, major: number, program: string): Promise<void> {
   const target = `node_${major}_${program.replace(/\W/g, '_')}`
@@ -198,6 +219,7 @@ try {
   writePrograms(url, surreal.ws)
   typeCheck()
   bundle()
+  serve()
   for (const major of majors) {
     const node = nodeOf(major)
     if (node === undefined) continue

@@ -317,7 +317,9 @@ describe('full', () => {
     expect(source.calls).not.toContain('prepare')
     expect(stderr.text).not.toContain('checkpoint')
     expect(stderr.text).toContain('INFO surreal_sync::postgresql: Copied public.users: 3 rows in ')
-    expect(stderr.text).toMatch(/INFO surreal_sync::postgresql: Finished: 1 table, 3 rows in \d+ ms \(.*\/s\)\n$/)
+    expect(stderr.text).toMatch(
+      /INFO surreal_sync::postgresql: Finished: 1 table, 3 rows in \d+ ms \(.*\/s\) \[pipeline \w+, surreal-sync [\d.]+\]\n$/,
+    )
     expect(stdout.text).toBe('')
     await expect(readdir(checkpoints)).rejects.toThrow('ENOENT')
   })
@@ -410,7 +412,7 @@ describe('incremental', () => {
     expect(await sync('incremental', '--incremental-from', 'postgresql:sequence:5', '--incremental-to', '8')).toBe(0)
     expect(sink.ids).toEqual([6, 7, 8])
     expect(stderr.text).toContain('Caught up with the source at postgresql:sequence:8')
-    expect(stderr.text).toMatch(/Finished: 1 table, 3 changes .*, position postgresql:sequence:8\n$/)
+    expect(stderr.text).toMatch(/Finished: 1 table, 3 changes .*, position postgresql:sequence:8 \[.*\]\n$/)
     const content = JSON.parse(await readFile(join(checkpoints, 'checkpoint_incremental.json'), 'utf8'))
     expect(content).toMatchObject({ phase: 'incremental', position: '8', resume_after: '8' })
   })

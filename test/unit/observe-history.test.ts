@@ -7,12 +7,14 @@ describe('the history', () => {
     const history = new History()
     const seconds = 20_000
     let joins = 0
+    let most = 0
     for (let second = 1; second <= seconds; second += 1) {
       const lagMs = second === 4_321 ? 99_000 : second < 100 ? undefined : 10
       if (history.add({ at: second * 1_000, rowsPerSecond: second % 2 === 0 ? 100 : 300, lagMs })) joins += 1
-      expect(history.samples.length).toBeLessThan(600)
+      most = Math.max(most, history.samples.length)
     }
     expect(joins).toBe(6)
+    expect(most).toBe(599)
     expect(history.span).toBe(64)
     expect(history.samples.length).toBe(Math.floor(seconds / 64))
     for (const { rowsPerSecond } of history.samples) expect(rowsPerSecond).toBe(200)

@@ -30,6 +30,18 @@ globalThis.logic = (() => {
     return `${Math.floor(hours / 24)} d ${hours % 24} h`
   }
 
+  /** `50 ms`, `100 s`, `20 min`: for axes, where space is short. */
+  const time = (ms) => {
+    const steps = [
+      [1, 'ms', 1_000],
+      [1_000, 's', 180_000],
+      [60_000, 'min', 7_200_000],
+      [3_600_000, 'h', Number.POSITIVE_INFINITY],
+    ]
+    const [size, unit] = steps.find(([, , end]) => ms < end)
+    return `${Number((ms / size).toFixed(1))} ${unit}`
+  }
+
   /** `512 B`, `1.5 MiB` */
   const bytes = (value) => {
     let scaled = value
@@ -107,6 +119,24 @@ globalThis.logic = (() => {
   /** What a table does now, smoothed. */
   const smoothed = (before, latest) => (before === 0 ? latest : before + (latest - before) * 0.4)
 
+  /** `30.0k of about 2.6M rows, 6 min 0 s left`; without the rest where nobody knows. */
+  const copied = (tables, perSecond) => {
+    const rows = tables.reduce((sum, table) => sum + table.rows, 0)
+    const all = tables.reduce(
+      (sum, { state, rows: done, expected }) => sum + (state === 'done' ? done : (expected ?? Number.NaN)),
+      0,
+    )
+    if (!(all > rows)) return `${count(rows)} rows`
+    const left = perSecond > 0 ? `, ${duration(((all - rows) * 1_000) / perSecond)} left` : ''
+    return `${count(rows)} of about ${count(all)} rows${left}`
+  }
+
+  /** On average over the last points. */
+  const lately = (samples) => {
+    const last = samples.slice(-10)
+    return last.reduce((sum, { rowsPerSecond }) => sum + rowsPerSecond, 0) / Math.max(1, last.length)
+  }
+
   const stateOf = ({ state, ready, lagMs, error }) => {
     if (state === 'full') return ['copying', 'busy']
     if (state === 'incremental') {
@@ -119,5 +149,20 @@ globalThis.logic = (() => {
     return [state, 'busy']
   }
 
-  return { count, rate, duration, bytes, niceCeiling, share, paths, nearest, appended, smoothed, stateOf }
+  return {
+    count,
+    rate,
+    duration,
+    time,
+    bytes,
+    niceCeiling,
+    share,
+    paths,
+    nearest,
+    appended,
+    smoothed,
+    copied,
+    lately,
+    stateOf,
+  }
 })()

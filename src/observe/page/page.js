@@ -1,7 +1,21 @@
 // The page: draws what the events say. Sets text, never markup.
 ;(() => {
-  const { count, rate, duration, bytes, niceCeiling, share, paths, nearest, appended, smoothed, stateOf } =
-    globalThis.logic
+  const {
+    count,
+    rate,
+    duration,
+    time,
+    bytes,
+    niceCeiling,
+    share,
+    paths,
+    nearest,
+    appended,
+    smoothed,
+    copied,
+    lately,
+    stateOf,
+  } = globalThis.logic
   const byId = (id) => document.getElementById(id)
   const shownMax = 200
   const filterFrom = 13
@@ -41,12 +55,12 @@
     const { state, totals = {}, lagMs, source } = now
     const incremental = state === 'incremental'
     const tiles = [
-      tile(incremental ? 'Changes and rows so far' : 'Rows so far', count(totals.rows ?? 0)),
+      tile(incremental ? 'Rows and changes' : 'Rows copied', count(totals.rows ?? 0)),
       tile('Lag', lagMs === undefined ? '–' : duration(lagMs), incremental && !now.ready ? 'warn' : ''),
     ]
     if (source !== undefined) {
       tiles.push(
-        tile('Changes kept at the source', `${count(source.auditRows)}`),
+        tile('Changes kept at source', count(source.auditRows)),
         tile('Audit table', bytes(source.auditBytes)),
         tile(
           'Oldest unseen transaction',
@@ -58,7 +72,7 @@
     tiles.push(
       tile('Retries', count(totals.retries ?? 0), totals.retries > 0 ? 'warn' : ''),
       tile('Warnings', count(totals.warnings ?? 0), totals.warnings > 0 ? 'warn' : ''),
-      tile('In quarantine by this run', count(totals.quarantined ?? 0), totals.quarantined > 0 ? 'bad' : ''),
+      tile('Put into quarantine', count(totals.quarantined ?? 0), totals.quarantined > 0 ? 'bad' : ''),
     )
     byId('tiles').replaceChildren(...tiles)
   }
@@ -66,7 +80,7 @@
   const drawHead = () => {
     const { id, from, to, startedAt, version } = now
     const [text, mood] = stateOf(now)
-    say('name', id ? `surreal-sync · ${id}` : 'surreal-sync')
+    say('name', id || 'surreal-sync')
     if (from || to) say('route', `${from ?? 'source'} → ${to ?? 'target'}`)
     say('state', text)
     byId('state').className = `pill ${mood}`
@@ -81,7 +95,7 @@
 
   // ── Plots ──────────────────────────────────────────────────────────────────
 
-  const drawPlot = (id, name, points, format, none) => {
+  const drawPlot = (id, name, points, { format, axis, none }) => {
     const holder = byId(id)
     const known = points.filter(({ value }) => value !== undefined && value !== null)
     if (known.length < 2) {
@@ -104,7 +118,7 @@
     for (const part of [0, 0.5, 1]) {
       const y = size.height * (1 - part)
       const label = svg('text', { x: -8, y: y + 4, 'text-anchor': 'end' })
-      label.textContent = part === 0 ? '0' : format(top * part)
+      label.textContent = part === 0 ? '0' : axis(top * part)
       group.append(svg('line', { class: 'grid', x1: 0, x2: size.width, y1: y, y2: y }), label)
     }
     const ends = [
@@ -138,24 +152,14 @@
 
   const drawPlots = () => {
     if (byId('rate-plot').dataset.held === undefined) {
-      drawPlot(
-        'rate-plot',
-        'Throughput',
-        samples.map(({ at, rowsPerSecond: value }) => ({ at, value })),
-        rate,
-        'Begins in a moment',
-      )
+      const points = samples.map(({ at, rowsPerSecond: value }) => ({ at, value }))
+      drawPlot('rate-plot', 'Throughput', points, { format: rate, axis: rate, none: 'Begins in a moment' })
       say('rate-now', now.rowsPerSecond === undefined ? '' : rate(now.rowsPerSecond))
     }
     if (byId('lag-plot').dataset.held === undefined) {
+      const points = samples.map(({ at, lagMs: value }) => ({ at, value }))
       const none = now.state === 'full' ? 'Known as soon as changes are followed' : 'Not known'
-      drawPlot(
-        'lag-plot',
-        'Lag',
-        samples.map(({ at, lagMs: value }) => ({ at, value })),
-        duration,
-        none,
-      )
+      drawPlot('lag-plot', 'Lag', points, { format: duration, axis: time, none })
       say('lag-now', now.lagMs === undefined ? '' : duration(now.lagMs))
     }
   }
@@ -244,7 +248,16 @@
     byId('filter-box').hidden = all.length < filterFrom
     const done = all.filter(([, { table }]) => table.state === 'done').length
     const noun = all.length === 1 ? 'table' : 'tables'
-    say('tables-sum', now.phase === 'full' ? `${done} of ${all.length} copied` : `${all.length} ${noun}`)
+    say(
+      'tables-sum',
+      now.phase === 'full'
+        ? `${done} of ${all.length} copied · ${copied(
+            all.map(([, { table }]) => table),
+            lately(samples),
+          )}`
+        : `${all.length} ${noun}`,
+    )
+    say('progress-title', now.phase === 'incremental' ? 'State' : 'Progress')
     say('rows-title', now.phase === 'incremental' ? 'Changes' : 'Rows')
     byId('tables-more').hidden = matching.length <= shownMax
     say('tables-more', `… and ${matching.length - shownMax} more: filter to see them`)
@@ -257,12 +270,12 @@
       const item = make('li', kind)
       const time = make('time', '', clock(at))
       time.dateTime = new Date(at).toISOString()
-      item.append(time, make('b', '', code.replaceAll('_', kind === 'checkpoint' ? ' ' : '_')), make('p', '', text))
+      item.append(time, make('b', '', code.replaceAll('_', kind === 'checkpoint' ? ' ' : '_')), make('p', 'text', text))
       return item
     })
     if (items.length === 0) {
       const item = make('li')
-      item.append(make('p', '', none))
+      item.append(make('p', 'text', none))
       items.push(item)
     }
     byId(id).replaceChildren(...items)

@@ -1,5 +1,7 @@
 /** Hands out lanes, each to one write at a time. */
+import type { SyncWarning } from '../../core/events.js'
 import type { Abortable } from '../../core/source.js'
+import { findEncoding } from './encoding.js'
 import type { Lane } from './lane.js'
 import type { Lease } from './lease.js'
 
@@ -29,6 +31,15 @@ export class LanePool {
   /** The same on the first lane, whose state record says how far the pipeline is. */
   useFirst(options: Abortable, write: (lane: Lane) => Promise<void>): Promise<void> {
     return this.#use(options, write, this.first)
+  }
+
+  /** Finds out how rows get to the server, for all lanes. */
+  async findEncoding(warn: (warning: SyncWarning) => void, options: Abortable): Promise<void> {
+    const encoding = await findEncoding(this.first.connection, options)
+    for (const lane of this.lanes) lane.encoding = encoding
+    if (encoding !== 'objects') return
+    const message = 'This connection cannot carry floats without a fraction: SurrealDB will store them as integers'
+    warn({ code: 'numbers_change_kind', message })
   }
 
   /** Makes these lanes the only writers of the pipeline, or checks that they still are. */

@@ -2,6 +2,7 @@
 import { RecordId } from 'surrealdb'
 import type { Checkpoint, CheckpointKind, Position } from '../../core/checkpoint.js'
 import { SyncError } from '../../core/errors.js'
+import type { SyncWarning } from '../../core/events.js'
 import type { Abortable } from '../../core/source.js'
 import type { Json } from '../../core/value.js'
 import type { Connection } from './connection.js'
@@ -94,4 +95,10 @@ function isTexts(value: unknown): value is readonly string[] {
 
 function field(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
+}
+
+/** A warning before changes are applied to what nobody has copied. */
+export function stateMissing(pipeline: string): SyncWarning {
+  const message = `The target has no state of the pipeline ${pipeline}: no full sync ran under this id`
+  return { code: 'state_missing', message }
 }

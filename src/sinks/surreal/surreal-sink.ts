@@ -16,7 +16,6 @@ import { CborWriter } from './cbor-writer.js'
 import { Connection } from './connection.js'
 import { defineDatabases, defineQuarantine, defineState, defineTargets } from './definitions.js'
 import { DeltaCommit } from './delta-commit.js'
-import { findEncoding } from './encoding.js'
 import { FallbackReporter } from './fallback-reporter.js'
 import { Inspection } from './inspection.js'
 import { type Aside, Lane } from './lane.js'
@@ -24,9 +23,10 @@ import { LanePool } from './lane-pool.js'
 import { Lease } from './lease.js'
 import { type SinkConfig, type SurrealSinkOptions, sinkConfig } from './options.js'
 import { Ownership } from './ownership.js'
-import { checkpointIn, leaseIn, readPipelineState } from './progress.js'
+import { checkpointIn, leaseIn, readPipelineState, stateMissing } from './progress.js'
 import { Quarantine } from './quarantine.js'
 import { isThere, rehearse } from './rehearsal.js'
+import { surveyTarget, type TargetContent } from './survey.js'
 import type { TablePlan } from './table-plan.js'
 
 export type {
@@ -132,10 +132,10 @@ export class SurrealSink implements Sink, CheckpointStore {
     const begins = this.#ownership === undefined
     const plans = this.#register(tables, options)
     await defineDatabases(connection, this.#config, options)
-    await this.#findEncoding(options)
+    await this.#pool.findEncoding((warning) => this.#warn(warning), options)
     const ownership = new Ownership(connection, pipeline)
     const known = await ownership.load(options)
-    if (!known && options.phase === 'incremental') this.#warnStateMissing(pipeline)
+    if (!known && options.phase === 'incremental') this.#warn(stateMissing(pipeline))
     if (options.phase === 'full') await ownership.adopt(plans, this.#config.existing, options)
     else await ownership.resume(plans, this.#config.existing, options)
     // Up to here a refusal leaves everything as it was.
@@ -229,6 +229,11 @@ export class SurrealSink implements Sink, CheckpointStore {
     return Inspection.open(this.#config, id, options)
   }
 
+  /** What the target tables of these tables hold now, for a pipeline of that id. Connects by itself, and changes nothing. @throws SyncError */
+  survey(tables: readonly Table[], id: string, options: Abortable = {}): Promise<readonly TargetContent[]> {
+    return surveyTarget(this.#config, { tables, id }, options)
+  }
+
   async confirm(options: Abortable): Promise<void> {
     if (this.#ownership === undefined) return
     await this.#pool.useFirst(options, (lane) => lane.check(options))
@@ -263,16 +268,6 @@ export class SurrealSink implements Sink, CheckpointStore {
     return this.#catalog.register(tables, this.#warn)
   }
 
-  async #findEncoding(options: Abortable): Promise<void> {
-    const encoding = await findEncoding(this.#pool.first.connection, options)
-    for (const lane of this.#pool.lanes) lane.encoding = encoding
-    if (encoding !== 'objects') return
-    this.#warn({
-      code: 'numbers_change_kind',
-      message: 'This connection cannot carry floats without a fraction: SurrealDB will store them as integers',
-    })
-  }
-
   /** Once in a run: later there may be fewer tables, which is no mistake in the options. */
   #checkChoices(tables: readonly Table[], { phase }: PrepareOptions): void {
     this.#choicesChecked = true
@@ -289,12 +284,5 @@ export class SurrealSink implements Sink, CheckpointStore {
         message: `A form was chosen for the values of ${name}, but there are none`,
       })
     }
-  }
-
-  #warnStateMissing(pipeline: string): void {
-    this.#warn({
-      code: 'state_missing',
-      message: `The target has no state of the pipeline ${pipeline}: no full sync ran under this id`,
-    })
   }
 }

@@ -39,7 +39,8 @@ const absent: AuditState = { relation: undefined, owned: false, complete: false,
 const tableSql = `
 select c.oid, pg_catalog.concat(c.relkind, c.relpersistence), pg_catalog.pg_has_role(c.relowner, 'USAGE'),
   (select pg_catalog.string_agg(a.attname, ',') from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),
-  pg_catalog.to_regclass($2) is not null and pg_catalog.to_regclass($3) is not null,
+  pg_catalog.to_regclass($3) is not null and exists (select from pg_catalog.pg_attribute a
+    where a.attrelid = pg_catalog.to_regclass($2) and a.attname = 'report' and not a.attisdropped),
   (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database()),
   pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute')
 from pg_catalog.pg_class c
@@ -96,6 +97,12 @@ export async function completeAuditSchema(session: Session, names: AuditNames, s
   const system = mayIdentify === 't' ? await systemIdentifier(session) : null
   const origin: AuditOrigin = { system, database: Number(database), relation: Number(relation) }
   await session.run(doing, renewIdentity(names, pg.escapeLiteral(JSON.stringify(origin))))
+}
+
+export function noAuditSchema({ schema }: AuditNames): SyncError {
+  return new SyncError('E_CONFIG', `The schema ${schema} for the audit table does not exist`, {
+    hint: `Run: create schema ${schema}`,
+  })
 }
 
 /** The cluster's number, for a role that may read it. */

@@ -1,7 +1,12 @@
 /** What an operator wants to know of the audit table and of who reads it. Reads only. */
+import type { SyncErrorCode } from '../../core/errors.js'
+import type { Phase } from '../../core/events.js'
+import type { TableReport } from '../../core/source.js'
+import { type CapturedTable, readCapturedTables } from './captured-tables.js'
 import type { Connections } from './connections.js'
 import { lastSequence } from './fence.js'
 import { isRunning } from './pipeline-lease.js'
+import { readReport } from './run-report.js'
 import type { AuditNames } from './schema.sql.js'
 import type { Session } from './session.js'
 
@@ -14,6 +19,8 @@ export interface SourceStatus {
   readonly bytes: number
   /** Changes that are kept. Counted up to a million. */
   readonly changes: number
+  /** Tables whose changes are captured, or were, by name. */
+  readonly tables: readonly CapturedTable[]
   /** By id. */
   readonly pipelines: readonly PipelineStatus[]
   /** The transaction that has been holding unseen changes for longest. */
@@ -32,6 +39,12 @@ export interface PipelineStatus {
   readonly lagMs: number | undefined
   /** Whether a run of it holds its lease now. */
   readonly running: boolean
+  /** Of the last run. Undefined: it did not get that far. */
+  readonly phase: Phase | undefined
+  /** How far the last run came with each table, by name: up to 1,000 of them, and up to five seconds old. */
+  readonly tables: readonly TableReport[]
+  /** Of the last run that failed, where the source could be told. */
+  readonly lastError: { readonly code: SyncErrorCode; readonly at: string } | undefined
 }
 
 export interface WriterStatus {
@@ -58,7 +71,7 @@ const pipelinesSql = ({ changes, consumers }: AuditNames) => `
 select r.id, r.position, pg_catalog.to_char(r.seen_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
   (select pg_catalog.count(*) from (select 1 from ${changes} c where c.sequence_id > r.position limit ${countMax}) counted),
   (select pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() - c.changed_at) * 1000
-    from ${changes} c where c.sequence_id > r.position order by c.sequence_id limit 1)
+    from ${changes} c where c.sequence_id > r.position order by c.sequence_id limit 1), r.report::pg_catalog.text
 from ${consumers} r order by r.id`
 
 /** Whoever has changes that nobody sees yet holds a lock on the audit table until the end of the transaction. */
@@ -78,15 +91,16 @@ const nothing: SourceStatus = {
   sequence: 0,
   bytes: 0,
   changes: 0,
+  tables: [],
   pipelines: [],
   oldestWriter: undefined,
 }
 
-export function readStatus(connections: Connections, names: AuditNames): Promise<SourceStatus> {
-  return connections.use((session) => session.within('look', () => read(session, names)))
+export function readStatus(connections: Connections, names: AuditNames, auditSchema: string): Promise<SourceStatus> {
+  return connections.use((session) => session.within('look', () => read(session, names, auditSchema)))
 }
 
-async function read(session: Session, names: AuditNames): Promise<SourceStatus> {
+async function read(session: Session, names: AuditNames, auditSchema: string): Promise<SourceStatus> {
   const doing = 'reading the status'
   const { changes, consumers } = names
   const [installed] = await session.rows(doing, installedSql, [changes, consumers])
@@ -94,7 +108,7 @@ async function read(session: Session, names: AuditNames): Promise<SourceStatus> 
   const [summary] = await session.rows(doing, summarySql(names), [changes])
   const rows = await session.rows(doing, pipelinesSql(names))
   const pipelines: PipelineStatus[] = []
-  for (const [id, position, seenAt, behind, lagMs] of rows) {
+  for (const [id, position, seenAt, behind, lagMs, report] of rows) {
     pipelines.push({
       id: id ?? '',
       position: Number(position),
@@ -102,6 +116,7 @@ async function read(session: Session, names: AuditNames): Promise<SourceStatus> 
       behind: Number(behind),
       lagMs: lagMs == null ? undefined : Math.max(0, Math.round(Number(lagMs))),
       running: await isRunning(session, id ?? ''),
+      ...readReport(report),
     })
   }
   const [writer] = await session.rows(doing, writerSql, [changes])
@@ -110,6 +125,7 @@ async function read(session: Session, names: AuditNames): Promise<SourceStatus> 
     sequence: await lastSequence(session, names),
     bytes: Number(summary?.[0] ?? 0),
     changes: Number(summary?.[1] ?? 0),
+    tables: await readCapturedTables(session, names, auditSchema),
     pipelines,
     oldestWriter: writer && {
       pid: writer[0] == null ? undefined : Number(writer[0]),

@@ -1,6 +1,6 @@
 /** What is installed in the source now, compared with what should be. Reads the catalog only. */
 import { captureBody, captureName, type TriggerLevel } from './capture-function.js'
-import { type TriggerForm, triggerForms } from './capture-triggers.js'
+import { type TriggerForm, triggerForms, truncateType } from './capture-triggers.js'
 import type { PostgresTable } from './postgres-table.js'
 import type { AuditNames } from './schema.sql.js'
 import type { Session, TextRow } from './session.js'
@@ -32,6 +32,8 @@ export interface CaptureState {
   readonly function: 'right' | 'different' | 'missing'
   /** The role that owns the function, and as which it runs. */
   readonly definer: string | undefined
+  /** This role may write the function anew, or create it. */
+  readonly replaceable: boolean
   readonly triggers: readonly TriggerState[]
   /** Triggers that no longer belong where they are: of another level, on detached partitions, of a table's time alone. */
   readonly surplus: readonly { readonly relation: string; readonly trigger: string; readonly owned: boolean }[]
@@ -45,6 +47,16 @@ export function isCaptured(state: CaptureState): boolean {
 /** Changes of this table reach the audit table, perhaps by a function of an older release. */
 export function isCapturing(state: CaptureState): boolean {
   return state.function !== 'missing' && state.triggers.every((trigger) => trigger.state === 'right')
+}
+
+/**
+ * Every changed row reaches the audit table as it should. What may be missing is the trigger for a TRUNCATE of a partition
+ * by itself, which a role without rights cannot create on new partitions: there the partition's new file tells.
+ */
+export function isCapturingRows({ table, function: routine, triggers }: CaptureState): boolean {
+  const bare = triggers.filter(({ state }) => state !== 'right')
+  const isOfPartition = ({ relation, form }: TriggerState) => relation.oid !== table.oid && form.type === truncateType
+  return routine === 'right' && bare.every(isOfPartition)
 }
 
 /** Foreign partitions have no triggers of ours: nobody would see what happens on the other server. */
@@ -74,10 +86,11 @@ where n.nspname = $3 and p.proname ~ '^surreal_sync_capture_' and (t.tgrelid = a
 
 const functionsSql = `
 select p.proname, p.prosrc, p.prosecdef, coalesce(pg_catalog.array_to_string(p.proconfig, E'\\n'), ''),
-  pg_catalog.pg_get_userbyid(p.proowner)
-from pg_catalog.pg_proc p
-join pg_catalog.pg_namespace n on n.oid = p.pronamespace
-where n.nspname = $1 and p.proname = any($2::pg_catalog.name[]) and p.pronargs = 0`
+  pg_catalog.pg_get_userbyid(p.proowner), pg_catalog.has_schema_privilege(n.oid, 'create'),
+  pg_catalog.has_schema_privilege(n.oid, 'create') and pg_catalog.pg_has_role(p.proowner, 'USAGE')
+from pg_catalog.pg_namespace n
+left join pg_catalog.pg_proc p on n.oid = p.pronamespace and p.proname = any($2::pg_catalog.name[]) and p.pronargs = 0
+where n.nspname = $1`
 
 interface Relation extends CapturedRelation {
   readonly root: number
@@ -122,6 +135,7 @@ export async function readCaptureStates(
   const triggersByRelation = grouped(triggers, ({ relation }) => relation)
   const triggersByRoutine = grouped(triggers, ({ routine }) => routine)
   const functionsByName = new Map(functions.map((row) => [row[0], row]))
+  const mayCreate = functions[0]?.[5] === 't'
   return tables.map((table) => {
     const own = relationsByRoot.get(table.oid) ?? []
     const inherits = own.some((relation) => relation.inherits)
@@ -132,7 +146,7 @@ export async function readCaptureStates(
     const stateAt = (at: TriggerLevel): CaptureState => ({
       table,
       level: at,
-      ...functionState(routine, captureBody(names, table, at)),
+      ...functionState(routine, captureBody(names, table, at), mayCreate),
       ...triggerStates(table, own, triggerForms(table.oid, at), [...mine]),
     })
     const wanted = stateAt(inherits ? 'row' : level)
@@ -155,11 +169,12 @@ function grouped<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key):
 function functionState(
   installed: TextRow | undefined,
   wanted: ReturnType<typeof captureBody>,
-): Pick<CaptureState, 'function' | 'definer'> {
-  if (installed === undefined) return { function: 'missing', definer: undefined }
-  const [, body, definer, settings, owner] = installed
+  mayCreate: boolean,
+): Pick<CaptureState, 'function' | 'definer' | 'replaceable'> {
+  if (installed === undefined) return { function: 'missing', definer: undefined, replaceable: mayCreate }
+  const [, body, definer, settings, owner, , replaceable] = installed
   const right = body === wanted.body && definer === 't' && settings === wanted.settings.join('\n')
-  return { function: right ? 'right' : 'different', definer: owner ?? undefined }
+  return { function: right ? 'right' : 'different', definer: owner ?? undefined, replaceable: replaceable === 't' }
 }
 
 function triggerStates(

@@ -20,10 +20,13 @@ export interface TriggerForm {
   event(relation: string): string
 }
 
+/** `pg_trigger.tgtype` of the triggers for TRUNCATE. */
+export const truncateType = '32'
+
 /** A partition that is truncated by itself fires no trigger of its root, at either level. */
 export function triggerForms(oid: number, level: TriggerLevel): readonly TriggerForm[] {
   const { old, new: fresh } = transitionTables
-  const truncate = form(`surreal_sync_truncate_${oid}`, '32', { on: 'truncate', level: 'statement' })
+  const truncate = form(`surreal_sync_truncate_${oid}`, truncateType, { on: 'truncate', level: 'statement' })
   if (level === 'row') {
     return [form(`surreal_sync_capture_${oid}`, '29', { on: 'insert or update or delete', level }), truncate]
   }

@@ -3,8 +3,10 @@
  * bare number knows what the tables were.
  */
 import { SyncError } from '../../core/errors.js'
+import type { RunReport } from '../../core/source.js'
 import type { Connections } from './connections.js'
 import type { AuditPosition } from './position.js'
+import { writeReport } from './run-report.js'
 import type { AuditNames } from './schema.sql.js'
 import type { Session } from './session.js'
 
@@ -51,6 +53,19 @@ export class Consumer {
     this.#written = sequence
     this.#writtenStructures = text ?? this.#writtenStructures
     this.#writtenAt = performance.now()
+  }
+
+  /**
+   * Writes how the run stands, where the pipeline is known. An error stays, with its time, until another one comes.
+   */
+  async report(report: RunReport): Promise<void> {
+    await this.#connections.use((session) =>
+      session.rows(
+        'recording how the run stands',
+        `update ${this.#names.consumers} as c set report = coalesce(c.report, '{}') || $2::pg_catalog.jsonb where c.id = $1`,
+        [this.#id, writeReport(report)],
+      ),
+    )
   }
 
   /** What the tables were at the position that was recorded last, by oid. `undefined`: none was recorded. */

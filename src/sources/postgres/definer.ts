@@ -25,7 +25,7 @@ interface DefinerState {
  * The name is no secret, so somebody else may have made the role: one that can do more is not used.
  * PostgreSQL 16 needs the admin option to join a role, which whoever creates it has; before, CREATEROLE was enough.
  */
-const stateSql = `
+export const definerStateSql = `
 with own as (
   select 'surreal_sync_' || d.oid as name, r.rolsuper, r.rolcreaterole,
     pg_catalog.current_setting('server_version_num')::pg_catalog.int4 as version
@@ -121,7 +121,10 @@ export class Definer {
 }
 
 async function readState(session: Session, { changes }: AuditNames, auditSchema: string): Promise<DefinerState> {
-  const rows = await session.rows('looking at the role of the capture functions', stateSql, [auditSchema, changes])
+  const rows = await session.rows('looking at the role of the capture functions', definerStateSql, [
+    auditSchema,
+    changes,
+  ])
   const [role, exists, superuser, version, harmless, member, usable, ready] = rows[0] ?? []
   return {
     role: role ?? '',

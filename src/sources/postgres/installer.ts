@@ -1,7 +1,7 @@
 /** Installs what captures changes. Touches nothing that is already right. */
 import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
-import { type AuditState, completeAuditSchema, readAuditState } from './audit-schema.js'
+import { type AuditState, completeAuditSchema, noAuditSchema, readAuditState } from './audit-schema.js'
 import { captureFunction, createCapture, type TriggerLevel } from './capture-function.js'
 import { type CaptureState, isCaptured, readCaptureStates, type TriggerState } from './capture-state.js'
 import { createTrigger, enableAlways } from './capture-triggers.js'
@@ -19,11 +19,14 @@ export interface InstallOptions {
   /** How often to try while others hold locks. */
   readonly attemptsMax?: number
   /**
-   * Also write functions anew that are right: sessions that have planned one for a key of another type would fail
-   * otherwise.
+   * Also write functions anew that are right, where this role may: sessions that have planned one for a key of another type
+   * would fail otherwise.
    */
   readonly rewrite?: boolean
 }
+
+/** The other way, for roles that are to create nothing. */
+const byScript = 'or have a DBA run what `surreal-sync plan postgresql --sql` prints (`installSql`).'
 
 const rightsSql = `
 select pg_catalog.has_schema_privilege(n.oid, 'create'), current_user,
@@ -75,21 +78,19 @@ export class Installer {
     if (isUsable(audit) && wanting.length === 0 && (await this.#isWatching(session))) return
     const [rights] = await session.rows('looking at rights', rightsSql, [this.#auditSchema])
     if (rights === undefined) {
-      throw new SyncError('E_CONFIG', `The schema ${this.#names.schema} for the audit table does not exist`, {
-        hint: `Run: create schema ${this.#names.schema}`,
-      })
+      throw noAuditSchema(this.#names)
     }
     const [mayCreate, role, superuser] = rights
     this.#checkAudit(audit, role ?? '')
     if (superuser !== 't' && !(await this.#isWatching(session))) {
       throw new SyncError('E_RIGHTS', `The role ${role} may not create event triggers`, {
-        hint: 'Run the full sync once as a superuser, or leave out `eventTrigger`.',
+        hint: `Run the full sync once as a superuser, or leave out \`eventTrigger\`; ${byScript}`,
       })
     }
     const creates = audit.relation === undefined || wanting.some((state) => state.function !== 'right')
     if (creates && mayCreate !== 't') {
       throw new SyncError('E_RIGHTS', `The role ${role} may not create in schema ${this.#names.schema}`, {
-        hint: `Run as its owner: grant create on schema ${this.#names.schema} to ${role}`,
+        hint: `Run as its owner: grant create on schema ${this.#names.schema} to ${role}; ${byScript}`,
       })
     }
     for (const state of wanting) checkTriggers(state, role ?? '')
@@ -106,7 +107,7 @@ export class Installer {
       }))
       const definer = found?.ready ? found : undefined
       for (const state of states) {
-        if (options.rewrite === true || !isDone(state, definer))
+        if (!isDone(state, definer) || (options.rewrite === true && state.replaceable))
           await this.#installTable(session, state.table, definer, options)
       }
       this.#warnOrdinary(await session.within('look', () => this.#states(session, tables)))
@@ -132,12 +133,12 @@ export class Installer {
     })
   }
 
-  /** Writes the function anew for a table that has lost its key: it must not make anybody's statement fail. */
+  /** Writes the function anew, if this role may, for a table that has lost its key: it must not make anybody's statement fail. */
   async disarm(table: PostgresTable): Promise<void> {
     await this.#connections.use((session) =>
       session.within('change', async () => {
         const [state] = await this.states(session, [table])
-        if (state === undefined || state.function !== 'different') return
+        if (state === undefined || state.function !== 'different' || !state.replaceable) return
         await session.run(`disarming ${table.label}`, createCapture(this.#names, table, state.level))
       }),
     )
@@ -183,7 +184,8 @@ export class Installer {
     if (state === undefined || (isDone(state, definer) && !rewrite)) return
     await this.#lock(session, state)
     const name = captureFunction(this.#names, table.oid)
-    if (rewrite || state.function !== 'right') await session.run(doing, createCapture(this.#names, table, state.level))
+    if ((rewrite && state.replaceable) || state.function !== 'right')
+      await session.run(doing, createCapture(this.#names, table, state.level))
     if (state.function === 'missing') await revokeFunction(session, name)
     for (const { relation, form, cloned, state: is } of state.triggers) {
       if (is === 'right' || (cloned && is === 'missing')) continue
@@ -228,7 +230,7 @@ export class Installer {
       'E_RIGHTS',
       `The role ${role} does not own the audit table ${changes}, which must be completed`,
       {
-        hint: 'Run the full sync once as the role that installed it.',
+        hint: `Run the full sync once as the role that installed it; ${byScript}`,
       },
     )
   }
@@ -269,7 +271,7 @@ function checkTriggers({ table, triggers }: CaptureState, role: string): void {
     : `grant trigger on table ${name} to ${role}`
   throw new SyncError('E_RIGHTS', `The role ${role} may not ${disabled ? 'enable' : 'create'} triggers on ${name}`, {
     table: table.label,
-    hint: `Run as its owner: ${remedy}`,
+    hint: `Run as its owner: ${remedy}; ${byScript}`,
   })
 }
 

@@ -1,5 +1,5 @@
 /** What happened to a table since it was read last, as far as its triggers have not told. */
-import { type CaptureState, isCaptured } from './capture-state.js'
+import { type CaptureState, isCaptured, isCapturingRows } from './capture-state.js'
 import { isRelabelled, recordOf, type TableMark, type TableRecord } from './table-marks.js'
 
 export interface Replacement {
@@ -27,11 +27,12 @@ export function replacementOf(
   if (before.label !== now.label) return { code: 'table_renamed', what: `was ${before.label} before` }
   if (before.structure !== now.structure)
     return replaced('has other columns, another key, other partitions or another shape')
-  if (before.storage !== now.storage && before.columns !== now.columns) return replaced('was rewritten')
+  const rewritten = before.columns !== now.columns || (!captured && isCapturingRows(state))
+  if (before.storage !== now.storage && rewritten) return replaced('was rewritten')
   if (isRelabelled(before, mark)) return replaced('has an enum of which a value was renamed')
   // A function of an older release captured just as well, if it is the one that was there.
   if (before.capture !== '' && before.capture !== now.capture) return replaced('was perhaps not captured for a while')
-  return captured || !isMissing(state) ? undefined : replaced('was not captured for a while')
+  return captured || isCapturingRows(state) || !isMissing(state) ? undefined : replaced('was not captured for a while')
 }
 
 /** Not merely of another text. */

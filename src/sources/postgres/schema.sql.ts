@@ -54,8 +54,10 @@ create table if not exists ${consumers} (
   id text primary key,
   position bigint not null,
   seen_at timestamptz not null default pg_catalog.now(),
-  structures jsonb
+  structures jsonb,
+  report jsonb
 );
+alter table ${consumers} add column if not exists report jsonb;
 comment on table ${consumers} is 'surreal-sync: who reads the changes, and how far each has come.';
 create table if not exists ${meta} (key text primary key, value jsonb not null);
 comment on table ${meta} is 'surreal-sync: which audit table this is, and up to where it was pruned.';

@@ -24,7 +24,7 @@ export interface SkippedTable {
   readonly hint: string
   /** Whether the selection names it, rather than matching it by a wildcard or by default. */
   readonly named: boolean
-  /** Of a table without a key, which could be copied whole. */
+  /** Of a table that can be described all the same: it lacks a key, or this role the right to read it. */
   readonly table?: PostgresTable
 }
 
@@ -63,6 +63,7 @@ export function skipOf(relation: CatalogRelation, named: boolean, table?: Postgr
       message: `The role may not read ${label}`,
       hint: `GRANT USAGE ON SCHEMA and GRANT SELECT ON ${quoted} to it, or leave the table out.`,
       named,
+      table,
     }
   }
   if (table?.refusedKeyType !== undefined) {
@@ -76,16 +77,18 @@ export function skipOf(relation: CatalogRelation, named: boolean, table?: Postgr
       table,
     }
   }
-  if (table?.key.length === 0) {
-    return {
-      label,
-      reason: 'no_key',
-      code: 'E_TABLE_WITHOUT_KEY',
-      message: `Table ${label} has no primary key`,
-      hint: "Add a primary key or a unique index on columns that are NOT NULL, leave the table out, or have only full syncs copy it: `keyless: 'copy'`.",
-      named,
-      table,
-    }
+  return table?.key.length === 0 ? keylessSkip(table, named) : undefined
+}
+
+/** Of a table that has nothing to tell its rows apart by. */
+export function keylessSkip(table: PostgresTable, named: boolean): SkippedTable {
+  return {
+    label: table.label,
+    reason: 'no_key',
+    code: 'E_TABLE_WITHOUT_KEY',
+    message: `Table ${table.label} has no primary key`,
+    hint: "Add a primary key or a unique index on columns that are NOT NULL, leave the table out, or have only full syncs copy it: `keyless: 'copy'`.",
+    named,
+    table,
   }
-  return undefined
 }

@@ -18,9 +18,11 @@ import {
   addedWarning,
   alteredWarning,
   goneWarning,
+  incompleteWarning,
   recreatedWarning,
   renamedWarning,
   replacedWarning,
+  staleWarnings,
 } from './structure-warnings.js'
 import {
   parseRecord,
@@ -210,11 +212,12 @@ export class StructureWatch {
     for (const oid of oids) {
       const state = found.get(oid)
       const mark = marks.get(oid)
+      for (const warning of staleWarnings(this.#watched.get(oid)?.table, state)) this.#warn(warning)
       if (state === undefined || mark === undefined) await this.#gone(oid)
       else if (this.#compare(state, mark, known[String(oid)])) rewritten.add(state)
     }
     const wanting = states.filter((state) => !isCaptured(state) || state.surplus.some(({ owned }) => owned))
-    for (const state of new Set([...wanting, ...rewritten])) await this.#capture(state.table, rewritten.has(state))
+    for (const state of new Set([...wanting, ...rewritten])) await this.#capture(state, rewritten.has(state))
     return wanting.length > 0 || rewritten.size > 0
   }
 
@@ -253,16 +256,18 @@ export class StructureWatch {
   }
 
   /** What cannot be locked now is tried again at the next look; until then nothing is believed about it. */
-  async #capture(table: PostgresTable, rewrite: boolean): Promise<void> {
-    const watched = this.#watched.get(table.oid)
+  async #capture(state: CaptureState, rewrite: boolean): Promise<void> {
+    const watched = this.#watched.get(state.table.oid)
     if (watched?.mark === undefined) return
+    const { table } = state
     try {
       await this.#installer.install([table], { attemptsMax: 1, rewrite })
       // What captures it is another thing now, by our own hand.
       this.#watched.set(table.oid, { table, mark: { ...watched.mark, whole: '', capture: '' } })
     } catch (error) {
-      const locked = error instanceof SyncError && (error.code === 'E_LOCK_TIMEOUT' || error.code === 'E_BUSY')
-      if (!locked) throw error
+      if (!(error instanceof SyncError)) throw error
+      if (error.code === 'E_RIGHTS') return this.#warn(incompleteWarning(state, error))
+      if (error.code !== 'E_LOCK_TIMEOUT' && error.code !== 'E_BUSY') throw error
       this.#warn({ code: 'waiting_for_lock', table: table.label, message: error.message })
       const stuckUntil = this.unapplied.replaced.has(table.oid) ? performance.now() + stuckMs : undefined
       this.#watched.set(table.oid, { table, mark: { ...watched.mark, whole: '' }, stuckUntil })
@@ -276,7 +281,7 @@ export class StructureWatch {
     const skip = await this.#within((session) => skipNow(session, oid))
     if (skip === 'none') return
     if (skip !== undefined && skip.reason !== 'partition') {
-      if (skip.table !== undefined) await this.#installer.disarm(skip.table)
+      if (skip.reason === 'no_key' && skip.table !== undefined) await this.#installer.disarm(skip.table)
       throw new SyncError(skip.code, skip.message, { table: table.label, hint: skip.hint })
     }
     this.#drop(oid)
@@ -288,7 +293,6 @@ export class StructureWatch {
   }
 
   #drop(oid: number): void {
-    this.#watched.delete(oid)
-    this.unapplied.delete(oid)
+    for (const each of [this.#watched, this.unapplied]) each.delete(oid)
   }
 }

@@ -2,11 +2,12 @@
 import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
 import type { Table } from '../../core/schema.js'
-import { introspect, type TableSelection, type UnknownTable } from './introspect.js'
-import { keyedByAddress } from './keyless-table.js'
+import { introspect, type SkippedTable, type TableSelection, type UnknownTable } from './introspect.js'
+import { isKeyedByAddress, keyedByAddress } from './keyless-table.js'
 import type { PostgresTable } from './postgres-table.js'
 import { checkFilters } from './row-filter.js'
 import type { Session } from './session.js'
+import { keylessSkip } from './skipped-table.js'
 import type { TableShaper } from './table-shape.js'
 
 /**
@@ -19,6 +20,10 @@ export interface SelectionOptions {
   readonly keyless: KeylessTables
   readonly warn: (warning: SyncWarning) => void
   readonly shaper: TableShaper
+  /** Gets what is left out, in place of a warning. */
+  readonly leftOut?: (table: SkippedTable) => void
+  /** Whether tables that this role may not read are wanted, too. @defaultValue false */
+  readonly unreadable?: boolean
 }
 
 /**
@@ -29,7 +34,7 @@ export interface SelectionOptions {
 export async function selectTables(
   session: Session,
   selection: TableSelection,
-  { keyless, warn, shaper }: SelectionOptions,
+  { keyless, warn, shaper, leftOut, unreadable = false }: SelectionOptions,
 ): Promise<readonly PostgresTable[]> {
   const { tables: keyed, skipped, unknown, unknownSchemas, relations } = await introspect(session.client, selection)
   const [schema] = unknownSchemas
@@ -37,13 +42,17 @@ export async function selectTables(
   const [missing] = unknown
   if (missing !== undefined) throw unknownTable(missing)
   const unshaped = [...keyed]
-  for (const { label, reason, code, message, hint, named, table } of skipped) {
-    if (reason === 'no_key' && table !== undefined && keyless === 'copy') {
+  for (const found of skipped) {
+    const hidden = found.reason === 'no_privilege' && unreadable ? found.table : undefined
+    const skip = hidden?.key.length === 0 ? keylessSkip(hidden, found.named) : found
+    const { label, reason, code, message, hint, named, table } = skip
+    if (table !== undefined && (reason === 'no_key' ? keyless === 'copy' : hidden !== undefined)) {
       unshaped.push(table)
       continue
     }
     if (named) throw new SyncError(code, message, { table: label, hint })
-    warn({ code: 'table_skipped', table: label, message: `${message}; it is left out` })
+    if (leftOut !== undefined) leftOut(skip)
+    else warn({ code: 'table_skipped', table: label, message: `${message}; it is left out` })
   }
   if (!shaper.empty) {
     shaper.refuseUnknown(unshaped, (pattern) => relations.some(({ schema, name }) => pattern.matches(schema, name)))
@@ -52,7 +61,10 @@ export async function selectTables(
   for (const shaped of await shaper.shapeAll(session, unshaped)) {
     tables.push(shaped.key.length === 0 ? keyedByAddress(shaped) : shaped)
   }
-  await checkFilters(session, tables)
+  await checkFilters(
+    session,
+    tables.filter(({ canSelect }) => canSelect),
+  )
   for (const { label, columns } of tables) {
     for (const { name, sourceType } of columns.filter(({ unknownType }) => unknownType)) {
       const message = `Column ${name} of ${label} is stored as text: nothing else is known of its type ${sourceType}`
@@ -104,4 +116,17 @@ export function checkReading(tables: readonly PostgresTable[]): void {
 export function ownTable(table: Table): PostgresTable {
   if ('oid' in table && 'relation' in table) return table as PostgresTable
   throw new TypeError(`${table.label} is not a table of this source`)
+}
+
+/** Without the tables that have no key, of which a warning tells. */
+export function followableTables(
+  tables: readonly Table[],
+  warn: (warning: SyncWarning) => void = () => {},
+): readonly PostgresTable[] {
+  const own = tables.map(ownTable)
+  for (const { label } of own.filter(isKeyedByAddress)) {
+    const message = `${label} has no key: its changes are not followed, only full syncs copy it`
+    warn({ code: 'table_not_followed', table: label, message })
+  }
+  return own.filter((table) => !isKeyedByAddress(table))
 }

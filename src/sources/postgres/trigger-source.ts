@@ -12,6 +12,7 @@ import type {
   LeaseOptions,
   ReadOptions,
   RunContext,
+  RunReport,
   Snapshot,
   SnapshotOptions,
   Source,
@@ -24,31 +25,30 @@ import { Consumer, isTolerable } from './consumers.js'
 import { currentPosition, positionSince } from './current-position.js'
 import { readIdentity } from './identity.js'
 import { Inspection, type SourceInspection } from './inspection.js'
-import { isKeyedByAddress } from './keyless-table.js'
+import type { InstallScriptOptions } from './install-script.js'
 import { checkReader, openReader } from './open-reader.js'
 import { endSource, type OpenSource } from './open-source.js'
 import { PipelineLease, runName } from './pipeline-lease.js'
 import { decode, encode, publicJson, publicText } from './position.js'
-import type { PostgresTable } from './postgres-table.js'
 import { presentRows } from './present-rows.js'
 import { readersOf } from './protection.js'
 import { type AuditConsumer, forgetConsumer, listConsumers, type PruneOptions, Pruner, prune } from './pruning.js'
 import { requestResync } from './resync.js'
 import type { AuditNames } from './schema.sql.js'
 import type { Session } from './session.js'
-import { ChunkedSnapshot, ConsistentSnapshot, notCaptured } from './snapshot.js'
+import { notCaptured, openSnapshot } from './snapshot.js'
 import { SourceDatabase } from './source-database.js'
 import { SourceGuard } from './source-guard.js'
 import type { PostgresTriggerSourceOptions } from './source-options.js'
-import { checkReading, ownTable, selectTables } from './table-selection.js'
+import { type PlanContext, planScript, planSource, type SourcePlan } from './source-plan.js'
+import { checkReading, followableTables, ownTable, selectTables } from './table-selection.js'
 import { TableShaper } from './table-shape.js'
-import { type TeardownOptions, teardown, teardownScript } from './teardown.js'
+import { teardown, teardownScript } from './teardown.js'
 
 export type { PostgresTriggerSourceOptions } from './source-options.js'
 
 /**
  * Replicates tables of one PostgreSQL database (14 or later).
- *
  * A full sync with checkpoints installs, for each table, a trigger that logs the key of every changed row; the incremental
  * sync reads those keys again in one snapshot, so that the sink gets the latest state, in whatever order transactions
  * committed. Nothing is installed by a full sync without checkpoints.
@@ -110,7 +110,7 @@ export class PostgresTriggerSource implements Source {
       consumer,
       installer,
       names: this.#names,
-      tables: this.#followable(given),
+      tables: followableTables(given),
       selection: this.#options,
     }
     const check = async (session: Session) => {
@@ -122,12 +122,12 @@ export class PostgresTriggerSource implements Source {
   }
 
   async prepare(tables: readonly Table[], { signal }: Abortable): Promise<void> {
-    await this.#opened().installer.install(this.#followable(tables), { signal })
+    await this.#opened().installer.install(followableTables(tables), { signal })
   }
 
   async position({ signal }: Abortable): Promise<Position> {
     const { connections, warn, tables } = this.#opened()
-    const followed = this.#followable(tables)
+    const followed = followableTables(tables)
     const read = (session: Session) => currentPosition(session, this.#names, followed, { signal, warn })
     return encode(await connections.use(read))
   }
@@ -146,28 +146,18 @@ export class PostgresTriggerSource implements Source {
   }
 
   async openSnapshot({ tables, captured, signal, since }: SnapshotOptions): Promise<Snapshot> {
-    const open = this.#opened()
-    const { connections, run } = open
+    const { connections, run, guard } = this.#opened()
     const { snapshot: mode = 'auto' } = this.#options
-    if (mode === 'chunked' && !captured) throw notCaptured()
-    // Before the snapshot: what is committed in between is in both, and what is not will be replayed.
-    const position = captured ? await this.#snapshotPosition(since, signal) : this.parse('0')
-    const chunked = mode === 'chunked' || (mode === 'auto' && captured)
-    const snapshot = await (chunked ? ChunkedSnapshot : ConsistentSnapshot).open({
-      connections,
-      tables: tables.map(ownTable),
-      position,
-      run,
-      shaper: this.#shaper,
-    })
-    return open.guard.over(snapshot)
+    const setup = { connections, tables: tables.map(ownTable), run, shaper: this.#shaper }
+    const position = async () => (captured ? this.#snapshotPosition(since, signal) : this.parse('0'))
+    return guard.over(await openSnapshot(mode, captured, setup, position))
   }
 
   async #snapshotPosition(since: Position | undefined, signal: AbortSignal | undefined): Promise<Position> {
     if (since === undefined) return this.position({ signal })
     const { connections, tables } = this.#opened()
-    const followed = this.#followable(tables)
-    return encode(await connections.use((session) => positionSince(session, this.#names, followed, decode(since))))
+    const read = (session: Session) => positionSince(session, this.#names, followableTables(tables), decode(since))
+    return encode(await connections.use(read))
   }
 
   async *changes(options: ChangeOptions): AsyncGenerator<Delta> {
@@ -179,7 +169,7 @@ export class PostgresTriggerSource implements Source {
         installer,
         names: this.#names,
         warn,
-        tables: this.#followable(options.tables, warn),
+        tables: followableTables(options.tables, warn),
         selection: this.#options,
         alterable: options.alterable,
         shaper: this.#shaper,
@@ -207,6 +197,10 @@ export class PostgresTriggerSource implements Source {
     }
   }
 
+  report(report: RunReport): Promise<void> {
+    return this.#opened().consumer.report(report)
+  }
+
   async close(): Promise<void> {
     const open = this.#open
     this.#open = undefined
@@ -223,7 +217,7 @@ export class PostgresTriggerSource implements Source {
 
   /** How much is captured, who reads it and how far behind each is. Connects by itself, and changes nothing. */
   status(): Promise<SourceStatus> {
-    return this.#database.apart((connections) => readStatus(connections, this.#names))
+    return this.#database.apart((connections) => readStatus(connections, this.#names, this.#database.auditSchema))
   }
 
   /** The pipelines that read the audit table, and how far each has come. Connects by itself. */
@@ -240,9 +234,8 @@ export class PostgresTriggerSource implements Source {
   }
 
   /**
-   * Asks the pipelines that follow these tables to read them again as a whole, and those that select them but do not follow
-   * them yet to do so from now on. They do it in order with other changes, at once where they run. Connects by itself.
-   * @param tables names or patterns, as in the options
+   * Asks pipelines to read these tables (names or patterns) again as a whole, and those that select but do not follow them
+   * yet to do so from now on. They do it in order with other changes, at once where they run. Connects by itself.
    * @returns the tables' names
    * @throws SyncError `E_TRIGGER_MISSING` if nothing is followed here yet, `E_TABLE_WITHOUT_KEY`
    */
@@ -259,12 +252,26 @@ export class PostgresTriggerSource implements Source {
    * @throws SyncError `E_RIGHTS` if this role may not remove all of it: then nothing is removed, and the hint is a script
    */
   teardown({ signal, warn = ignore }: Abortable & Partial<Pick<RunContext, 'warn'>> = {}): Promise<void> {
-    return this.#database.apart((connections) => teardown({ ...this.#teardown(connections), warn, signal }))
+    return this.#database.apart((connections) => teardown({ ...this.#database.parts(connections), warn, signal }))
   }
 
   /** The script that removes everything that was installed, for whoever may; empty if there is nothing. */
   teardownSql(): Promise<string> {
-    return this.#database.apart((connections) => teardownScript(this.#teardown(connections)))
+    return this.#database.apart((connections) => teardownScript(this.#database.parts(connections)))
+  }
+
+  /** What would be copied and installed. Connects by itself, needs no right but to connect, and changes nothing. @throws SyncError */
+  plan(): Promise<SourcePlan> {
+    return this.#database.apart((connections) => planSource(this.#planning(connections)))
+  }
+
+  /**
+   * The script that installs what captures changes, for a DBA to run by `psql` or any other client; afterwards the role in
+   * the options can run pipelines and needs no right to create anything. It does only what is missing, so it may be run
+   * again. It is made for this database, and for the selected tables as they are now. Connects by itself, and changes nothing.
+   */
+  installSql(options: InstallScriptOptions = {}): Promise<string> {
+    return this.#database.apart((connections) => planScript(this.#planning(connections), options))
   }
 
   /** Opens a connection for `verify`: see its options. Whether or not a run is going on. @throws SyncError */
@@ -273,18 +280,10 @@ export class PostgresTriggerSource implements Source {
     return Inspection.open(this.#database.connect(ignore), this.#names, selection, options)
   }
 
-  /** Without the tables that have no key. */
-  #followable(tables: readonly Table[], warn?: RunContext['warn']): readonly PostgresTable[] {
-    const own = tables.map(ownTable)
-    for (const { label } of own.filter(isKeyedByAddress)) {
-      const message = `${label} has no key: its changes are not followed, only full syncs copy it`
-      warn?.({ code: 'table_not_followed', table: label, message })
-    }
-    return own.filter((table) => !isKeyedByAddress(table))
-  }
-
-  #teardown(connections: Connections): TeardownOptions {
-    return { connections, names: this.#names, auditSchema: this.#database.auditSchema, warn: ignore }
+  #planning(connections: Connections): PlanContext {
+    const { shaping, maskSecret } = this.#options
+    const shaper = new TableShaper(shaping, maskSecret)
+    return { ...this.#database.parts(connections), options: this.#options, shaper }
   }
 
   #opened(): OpenSource {
