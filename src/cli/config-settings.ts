@@ -29,6 +29,8 @@ export function layered(flags: Flags, env: Environment, config: SyncConfig = {})
     // Each of the two flags stands for the other as well.
     quiet: flags.logLevel === undefined ? quiet : undefined,
     logLevel: flags.quiet === true ? undefined : logLevel,
+    sourceConnections: digits(config.sourceConnections),
+    maxRowsPerSecond: digits(config.maxRowsPerSecond),
     deletes: undefined,
   }
   const variables = {
@@ -54,6 +56,10 @@ export function layered(flags: Flags, env: Environment, config: SyncConfig = {})
     transforms,
     transformConcurrency,
   }
+}
+
+function digits(number: number | undefined): string | undefined {
+  return number === undefined ? undefined : String(number)
 }
 
 function isShaping(tables: SyncConfig['tables']): tables is Shaping {

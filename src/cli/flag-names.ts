@@ -3,9 +3,11 @@
 /** The flags by the options that they set. */
 const flags: { readonly [option: string]: string } = {
   atRest: '--at-rest',
+  auditBytesMax: '--audit-limit',
   auditSchema: '--audit-schema',
   batchSize: '--batch-size',
   checkpoints: '--emit-checkpoints',
+  connectionsMax: '--source-connections',
   concurrency: '--concurrency',
   deletes: '--deletes',
   excludeTables: '--exclude-tables',

@@ -1,6 +1,7 @@
 /** The flags of the commands that replicate, with their help. */
 import { type Command, Option } from 'commander'
 import { logFormats, logLevels } from './log.js'
+import { auditLimitPolicies } from './protection-settings.js'
 import { type CommandName, defaults, deleteModes, existingModes, keylessModes, snapshotModes } from './settings.js'
 import { authLevels } from './target-settings.js'
 import { valueHelp } from './value-flags.js'
@@ -12,7 +13,24 @@ export function addOptions(command: Command, name: CommandName): Command {
   if (name !== 'incremental') addCopying(command)
   if (name === 'full') addFull(command)
   else addIncremental(command, name)
+  addProtection(command)
   return addGeneral(command).addHelpText('after', valueHelp)
+}
+
+function addProtection(command: Command): void {
+  command
+    .optionsGroup('Protecting the source:')
+    .option('--source-connections <n>', 'connections that are open at once, at least 5')
+    .option('--max-rows-per-second <n>', 'rows read in a second (default: no limit)')
+    .option('--lock-timeout <duration>', 'how long a statement waits for a lock (default: 2s)')
+    .option('--statement-timeout <duration>', 'how long a statement may take (default: no limit)')
+    .option('--max-replication-lag <size>', 'pause copying while a standby is further behind: 64MB')
+    .option('--audit-limit <size>', 'size of the change table beyond which the policy holds: 20GB')
+    .addOption(
+      new Option('--audit-limit-policy <how>', 'warn, or remove all that is installed (default: warn)').choices(
+        auditLimitPolicies,
+      ),
+    )
 }
 
 /** The flags of commands that look at both sides without replicating: they read and write as the pipeline does. */

@@ -7,6 +7,7 @@ import { checkId, choice, list, wholeNumber } from './flag-values.js'
 import { type HttpAddress, parseHttpAddress } from './http-address.js'
 import { type LogFormat, type LogLevel, logFormats, logLevels } from './log.js'
 import { pipelineId } from './pipeline-id.js'
+import { type ProtectionFlags, protectionOf } from './protection-settings.js'
 import { type TargetSettings, targetDefaults, targetOf } from './target-settings.js'
 
 export const existingModes = ['refuse', 'replace', 'keep'] as const
@@ -17,7 +18,7 @@ export const deleteModes = ['hard', 'soft', 'ignore'] as const
 export type CommandName = 'full' | 'incremental' | 'sync'
 
 /** The flags as commander hands them over. */
-export interface Flags {
+export interface Flags extends ProtectionFlags {
   readonly sourceUri?: string
   readonly sourceDatabase?: string
   readonly sourceUsername?: string
@@ -63,7 +64,7 @@ export interface Flags {
 /** Everything that one run needs to know. */
 export interface Settings {
   readonly command: CommandName
-  readonly source: {
+  readonly source: ReturnType<typeof protectionOf> & {
     readonly url: string
     readonly database?: string
     readonly user?: string
@@ -199,6 +200,7 @@ function sourceOf({ flags, env, shaping, maskSecret }: Layers): Omit<Settings['s
     excludeTables: list('--exclude-tables', flags.excludeTables),
     schemas: list('--schemas', flags.schemas),
     auditSchema: flags.auditSchema,
+    ...protectionOf(flags),
     keyless: choice('--keyless', keylessModes, flags.keyless, 'refuse'),
     snapshot: choice('--snapshot', snapshotModes, flags.snapshot, 'auto'),
     shaping,

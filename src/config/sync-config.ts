@@ -3,6 +3,7 @@ import type { Deletes, Shaping, Transform } from '../core/shaping.js'
 import type { AuthLevel } from '../sinks/surreal/dial.js'
 import type { ExistingRecords } from '../sinks/surreal/ownership.js'
 import type { ValueSettings } from '../sinks/surreal/value-choices.js'
+import type { AuditLimitPolicy } from '../sources/postgres/protection.js'
 import type { SnapshotMode } from '../sources/postgres/snapshot.js'
 import type { KeylessTables } from '../sources/postgres/table-selection.js'
 
@@ -54,6 +55,20 @@ export interface SyncConfig {
   readonly transforms?: readonly Transform[]
   /** On how many batches transforms work at once. */
   readonly transformConcurrency?: number
+  /** Connections to the source that are open at once, at least 5. */
+  readonly sourceConnections?: number
+  /** Rows read from the source in a second. */
+  readonly maxRowsPerSecond?: number
+  /** How long a statement waits for a lock: `2s`. */
+  readonly lockTimeout?: string
+  /** How long a statement may take: `10m`. */
+  readonly statementTimeout?: string
+  /** Pause copying while a standby is further behind: `64MB`. */
+  readonly maxReplicationLag?: string
+  /** Size of the change table beyond which the policy holds: `20GB`. */
+  readonly auditLimit?: string
+  /** What happens then. */
+  readonly auditLimitPolicy?: AuditLimitPolicy
   readonly emitCheckpoints?: boolean
   readonly checkpointDir?: string
   /** `90s`, `1m`, `2h` */

@@ -36,6 +36,8 @@ const codes = {
   E_SOURCE_REWOUND: false,
   /** Changes that were not yet applied are no longer in the audit table. */
   E_AUDIT_HOLE: false,
+  /** The audit table passed its limit, and was removed from the source. */
+  E_AUDIT_DETACHED: false,
   /** A capture trigger is missing or disabled. */
   E_TRIGGER_MISSING: false,
   /** The structure of a table changed in a way that needs a decision. */

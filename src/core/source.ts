@@ -41,6 +41,8 @@ export interface Source {
   readonly name: string
   /** Where it is, for people: `postgresql://localhost:5432/myapp`. Without user and password. */
   readonly address?: string | undefined
+  /** How many parts of tables may be read at once, whatever the engine would like. @defaultValue no limit */
+  readonly readersMax?: number | undefined
   /** Connects and checks. */
   open?(context: RunContext): Promise<void>
   /**

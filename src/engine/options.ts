@@ -24,7 +24,8 @@ export interface SyncEngineOptions {
   /** How many writes may be open at once. @defaultValue what the sink prefers, else 2 */
   readonly inFlight?: number
   /**
-   * How many parts of tables a full sync reads at once, each over a connection of its own; never more than `inFlight`.
+   * How many parts of tables a full sync reads at once, each over a connection of its own; never more than `inFlight` and
+   * `readersMax` of the source.
    * @defaultValue half the processors of this machine, from 1 to 4
    */
   readonly concurrency?: number
@@ -78,7 +79,9 @@ const idPattern = /^[A-Za-z0-9_-]{1,64}$/
 /** @throws SyncError `E_CONFIG` */
 export function settle(options: SyncEngineOptions): EngineSettings {
   const { source, sink } = options
-  const concurrency = options.concurrency ?? Math.max(1, Math.min(concurrencyMax, availableParallelism() >> 1))
+  const wanted = options.concurrency ?? Math.max(1, Math.min(concurrencyMax, availableParallelism() >> 1))
+  wholeNumber('concurrency', wanted)
+  const concurrency = Math.min(wanted, source.readersMax ?? wanted)
   const settings: EngineSettings = {
     source,
     sink,
@@ -98,7 +101,6 @@ export function settle(options: SyncEngineOptions): EngineSettings {
     })
   }
   wholeNumber('inFlight', settings.inFlight)
-  wholeNumber('concurrency', settings.concurrency)
   wholeNumber('transformConcurrency', settings.transformConcurrency)
   wholeNumber('limits.rowsMax', settings.limits.rowsMax)
   wholeNumber('limits.bytesMax', settings.limits.bytesMax)

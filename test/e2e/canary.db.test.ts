@@ -77,12 +77,12 @@ const debug = ['--log-level', 'debug']
 async function disturbed(
   what: string,
   args: readonly string[],
-  meanwhile: (pid: number) => Promise<void>,
+  meanwhile: (pid: number, logged: string) => Promise<void>,
   env: Record<string, string> = {},
 ): Promise<Ended> {
   await using command = start([...args, ...debug], { ...options, env: { ...options.env, ...env } })
   await command.saw(/Caught up|caught_up/)
-  await meanwhile(command.pid)
+  await meanwhile(command.pid, command.stderr)
   command.kill('SIGTERM')
   const ended = await command.ended
   traces.set(what, `${ended.stdout}\n${ended.stderr}`)
@@ -97,19 +97,38 @@ async function run(what: string, args: readonly string[], env: Record<string, st
   return ended
 }
 
+/** Of a stream that has no end. */
+async function firstPart(response: Response): Promise<string> {
+  const reader = response.body?.getReader()
+  const part = await reader?.read()
+  await reader?.cancel()
+  return Buffer.from(part?.value ?? []).toString()
+}
+
 test.each(['text', 'json'])(
   'full and incremental sync, with connections that are cut, logged as %s',
   async (format) => {
-    const log = ['--log-format', format]
+    const log = ['--log-format', format, '--http', '127.0.0.1:0']
     const admin = await database.client()
     await target.fault({ when: 'after', action: 'cut', matching: 'secrets' })
-    const cut = await disturbed(`sync ${format}`, ['sync', 'postgresql', ...place(format), ...log], async () => {
-      await admin.query(
-        `select pg_terminate_backend(pid) from pg_stat_activity where usename = '${role.name}' and pid <> pg_backend_pid()`,
-      )
-      await target.cutAll()
-      await admin.query(`update secrets set secret = secret || '!' where id = 1`)
-    })
+    const cut = await disturbed(
+      `sync ${format}`,
+      ['sync', 'postgresql', ...place(format), ...log],
+      async (_, logged) => {
+        const page = /http:\/\/127\.0\.0\.1:\d+/.exec(logged)?.[0]
+        await admin.query(
+          `select pg_terminate_backend(pid) from pg_stat_activity where usename = '${role.name}' and pid <> pg_backend_pid()`,
+        )
+        await target.cutAll()
+        await admin.query(`update secrets set secret = secret || '!' where id = 1`)
+        for (const path of ['/', '/metrics', '/healthz', '/readyz', '/events']) {
+          const response = await fetch(`${page}${path}`)
+          const first = path === '/events' ? await firstPart(response) : await response.text()
+          expect(first.length, path).toBeGreaterThan(0)
+          traces.set(`${path} ${format}`, first)
+        }
+      },
+    )
     expect(cut.code).toBe(0)
     await run(`status ${format}`, ['status', 'postgresql', '--json'])
     const verified = await run(`verify ${format}`, ['verify', 'postgresql', ...place(format), '--json', '--at-rest'])

@@ -11,6 +11,7 @@ const byState: Readonly<Record<string, SyncErrorCode>> = {
   '42501': 'E_RIGHTS',
   '53': 'E_BUSY',
   '55P03': 'E_LOCK_TIMEOUT',
+  '57014': 'E_BUSY',
   '57P01': 'E_CONNECTION_LOST',
   '57P02': 'E_CONNECTION_LOST',
   '57P03': 'E_CONNECTION_LOST',

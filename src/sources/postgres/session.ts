@@ -3,6 +3,7 @@ import pg from 'pg'
 import type { CopyRows } from './copy-rows.js'
 import { type CopyOptions, copyRows } from './copy-stream.js'
 import { sourceError } from './errors.js'
+import type { RateLimit } from './rate-limit.js'
 import { readerSettings } from './reader-settings.js'
 import { watched } from './watchdog.js'
 
@@ -31,6 +32,10 @@ const copySilenceFactor = 4
 export interface SessionLimits {
   /** How long a statement of a transaction waits for a lock. @defaultValue 2,000 */
   readonly lockTimeoutMs?: number
+  /** How long a statement of a transaction may take. @defaultValue no limit */
+  readonly statementTimeoutMs?: number
+  /** How many rows COPY may give in a second. @defaultValue no limit */
+  readonly rate?: Pick<RateLimit, 'take'>
   /** How long the server may send nothing beyond that. @defaultValue 30,000 */
   readonly silenceMsMax?: number
 }
@@ -38,7 +43,6 @@ export interface SessionLimits {
 /** Rows that a policy hides are an error, not an absence; and no limit of the role's own ends our transactions. */
 const ownSettings: readonly (readonly [name: string, value: string])[] = [
   ['row_security', 'off'],
-  ['statement_timeout', '0'],
   ['idle_in_transaction_session_timeout', '0'],
 ]
 
@@ -47,6 +51,8 @@ export class Session {
   /** How long a statement of a transaction waits for a lock. */
   readonly lockTimeoutMs: number
   readonly #silenceMsMax: number
+  readonly #statementTimeoutMs: number
+  readonly #rate: Pick<RateLimit, 'take'> | undefined
   readonly #release: (broken: boolean) => void
   #released = false
 
@@ -54,6 +60,8 @@ export class Session {
     this.client = client
     this.lockTimeoutMs = limits.lockTimeoutMs ?? lockTimeoutMs
     this.#silenceMsMax = (limits.silenceMsMax ?? silenceMs) + this.lockTimeoutMs
+    this.#statementTimeoutMs = limits.statementTimeoutMs ?? 0
+    this.#rate = limits.rate
     this.#release = release
   }
 
@@ -84,6 +92,7 @@ export class Session {
       for (;;) {
         const { done, value } = await watched(this.client, copySilenceFactor * this.#silenceMsMax, rows.next())
         if (done === true || value === undefined) return
+        await this.#rate?.take(value.rowCount, options)
         yield value
       }
     } finally {
@@ -93,8 +102,11 @@ export class Session {
 
   /** Begins a transaction in which nothing of the connection's or the role's own settings matters. */
   begin(kind: keyof typeof transactions): Promise<void> {
-    const lockTimeout = ['lock_timeout', `${this.lockTimeoutMs}ms`] as const
-    const locals = [...readerSettings, ...ownSettings, lockTimeout].map(
+    const timeouts = [
+      ['lock_timeout', `${this.lockTimeoutMs}ms`],
+      ['statement_timeout', `${this.#statementTimeoutMs}ms`],
+    ] as const
+    const locals = [...readerSettings, ...ownSettings, ...timeouts].map(
       ([name, value]) => `set local ${name} = ${pg.escapeLiteral(value)}`,
     )
     return this.run('beginning a transaction', [transactions[kind], ...locals].join('; '))

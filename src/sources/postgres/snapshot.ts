@@ -35,7 +35,7 @@ const absentLimits = { rowsMax: 1_000, bytesMax: 1_048_576 }
  * A snapshot where changes are captured: each chunk is read in a short transaction, so that no lock and no old row version
  * is held for longer than a chunk. Replaying the changes after the position repairs the mixture.
  */
-export class ChunkedSnapshot implements Snapshot {
+class ChunkedSnapshot implements Snapshot {
   readonly position: Position
   readonly #connections: Connections
   readonly #known: KnownTables
@@ -94,7 +94,7 @@ export class ChunkedSnapshot implements Snapshot {
  * Every table from one state of the database, which one session holds until the end and others share. Until then nobody can
  * alter or truncate the tables, and vacuum keeps what has been deleted since.
  */
-export class ConsistentSnapshot implements Snapshot {
+class ConsistentSnapshot implements Snapshot {
   readonly position: Position
   readonly #connections: Connections
   readonly #holder: Session
@@ -152,6 +152,20 @@ export class ConsistentSnapshot implements Snapshot {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#holder.destroy()
   }
+}
+
+/** @throws SyncError `E_CONFIG` */
+export async function openSnapshot(
+  mode: SnapshotMode,
+  captured: boolean,
+  setup: Omit<SnapshotSetup, 'position'>,
+  position: () => Promise<Position>,
+): Promise<Snapshot> {
+  if (mode === 'chunked' && !captured) throw notCaptured()
+  const chunked = mode === 'chunked' || (mode === 'auto' && captured)
+  // Before the snapshot: what is committed in between is in both, and what is not will be replayed.
+  const whole = { ...setup, position: await position() }
+  return (chunked ? ChunkedSnapshot : ConsistentSnapshot).open(whole)
 }
 
 /** The ranges of pages are those of files that are gone, and other rows may be in them now. */

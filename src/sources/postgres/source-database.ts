@@ -3,6 +3,8 @@ import type { SyncWarning } from '../../core/events.js'
 import { type ConnectionSettings, parseConnection } from './connection-settings.js'
 import { Connections } from './connections.js'
 import { Installer } from './installer.js'
+import { checkProtection } from './protection.js'
+import { RateLimit } from './rate-limit.js'
 import { type AuditNames, auditNames } from './schema.sql.js'
 import type { PostgresTriggerSourceOptions } from './source-options.js'
 
@@ -11,17 +13,26 @@ export class SourceDatabase {
   readonly auditSchema: string
   readonly names: AuditNames
   readonly #options: PostgresTriggerSourceOptions
+  readonly #rate: RateLimit | undefined
 
   /** Connects to nothing. @throws SyncError `E_CONFIG` */
   constructor(options: PostgresTriggerSourceOptions) {
+    checkProtection(options)
     this.#options = options
+    this.#rate = options.maxRowsPerSecond === undefined ? undefined : new RateLimit(options.maxRowsPerSecond)
     this.settings = parseConnection(options.url, options)
     this.auditSchema = options.auditSchema ?? 'public'
     this.names = auditNames(this.auditSchema)
   }
 
   connect(warn: (warning: SyncWarning) => void, applicationName?: string): Connections {
-    return new Connections(this.settings, warn, { lockTimeoutMs: this.#options.lockTimeoutMs, applicationName })
+    const { lockTimeoutMs, statementTimeoutMs } = this.#options
+    return new Connections(this.settings, warn, {
+      lockTimeoutMs,
+      statementTimeoutMs,
+      rate: this.#rate,
+      applicationName,
+    })
   }
 
   installer(connections: Connections, warn: (warning: SyncWarning) => void): Installer {

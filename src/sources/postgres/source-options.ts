@@ -1,13 +1,14 @@
 /** The options of the PostgreSQL source. */
 import type { TriggerLevel } from './capture-function.js'
 import type { PostgresPassword } from './connection-settings.js'
+import type { ProtectionOptions } from './protection.js'
 import type { SnapshotMode } from './snapshot.js'
 import type { KeylessTables } from './table-selection.js'
 import type { ShapingOptions } from './table-shape.js'
 import type { PostgresTlsOptions } from './tls-settings.js'
 
 /** What a {@link PostgresTriggerSource} reads, and how. Only `url` is required. */
-export interface PostgresTriggerSourceOptions extends ShapingOptions {
+export interface PostgresTriggerSourceOptions extends ShapingOptions, ProtectionOptions {
   /**
    * `postgresql://user:password@host:port/database?sslmode=…`. What is missing is taken from PGHOST, PGPORT, PGUSER,
    * PGDATABASE, PGPASSWORD, PGPASSFILE or `~/.pgpass`, PGSSLMODE, PGSSLROOTCERT, PGSSLCERT and PGSSLKEY. Without `sslmode`:

@@ -27,16 +27,18 @@ import { readIdentity } from './identity.js'
 import { Inspection, type SourceInspection } from './inspection.js'
 import type { InstallScriptOptions } from './install-script.js'
 import { checkReader, openReader } from './open-reader.js'
-import type { OpenSource } from './open-source.js'
+import { endSource, type OpenSource } from './open-source.js'
 import { PipelineLease, runName } from './pipeline-lease.js'
 import { decode, encode, publicJson, publicText } from './position.js'
 import { presentRows } from './present-rows.js'
+import { readersOf } from './protection.js'
 import { type AuditConsumer, forgetConsumer, listConsumers, type PruneOptions, Pruner, prune } from './pruning.js'
 import { requestResync } from './resync.js'
 import type { AuditNames } from './schema.sql.js'
 import type { Session } from './session.js'
-import { ChunkedSnapshot, ConsistentSnapshot, notCaptured } from './snapshot.js'
+import { notCaptured, openSnapshot } from './snapshot.js'
 import { SourceDatabase } from './source-database.js'
+import { SourceGuard } from './source-guard.js'
 import type { PostgresTriggerSourceOptions } from './source-options.js'
 import { type PlanContext, planScript, planSource, type SourcePlan } from './source-plan.js'
 import { checkReading, followableTables, ownTable, selectTables } from './table-selection.js'
@@ -54,6 +56,7 @@ export type { PostgresTriggerSourceOptions } from './source-options.js'
 export class PostgresTriggerSource implements Source {
   readonly name = 'postgresql'
   readonly address: string
+  readonly readersMax: number | undefined
   readonly #options: PostgresTriggerSourceOptions
   readonly #database: SourceDatabase
   readonly #names: AuditNames
@@ -65,6 +68,7 @@ export class PostgresTriggerSource implements Source {
     this.#options = options
     this.#database = new SourceDatabase(options)
     this.#names = this.#database.names
+    this.readersMax = readersOf(options)
     this.address = describeAddress(this.#database.settings)
     this.#shaper = new TableShaper(options.shaping, options.maskSecret)
   }
@@ -77,13 +81,17 @@ export class PostgresTriggerSource implements Source {
     const installer = this.#database.installer(connections, warn)
     const consumer = new Consumer(connections, this.#names, syncId)
     const pruner = pruneAfterMs === undefined ? undefined : new Pruner(connections, this.#names, pruneAfterMs)
-    this.#open = { connections, installer, consumer, pruner, warn, tables: [], syncId, run: randomUUID() }
+    const guard = new SourceGuard({ ...this.#options, connections, names: this.#names, warn })
+    this.#open = { connections, installer, consumer, pruner, guard, warn, tables: [], syncId, run: randomUUID() }
     // Fails here, and not in the middle of something, if nobody answers.
     await connections.use(async () => undefined)
   }
 
-  lease(options: LeaseOptions): Promise<AsyncDisposable> {
-    return PipelineLease.take(this.#opened().connections, this.#opened().syncId, options)
+  async lease(options: LeaseOptions): Promise<AsyncDisposable> {
+    const open = this.#opened()
+    const lease = await PipelineLease.take(open.connections, open.syncId, options)
+    await open.guard.watch(options.lost)
+    return lease
   }
 
   async tables(): Promise<readonly Table[]> {
@@ -138,19 +146,11 @@ export class PostgresTriggerSource implements Source {
   }
 
   async openSnapshot({ tables, captured, signal, since }: SnapshotOptions): Promise<Snapshot> {
-    const { connections, run } = this.#opened()
+    const { connections, run, guard } = this.#opened()
     const { snapshot: mode = 'auto' } = this.#options
-    if (mode === 'chunked' && !captured) throw notCaptured()
-    // Before the snapshot: what is committed in between is in both, and what is not will be replayed.
-    const position = captured ? await this.#snapshotPosition(since, signal) : this.parse('0')
-    const chunked = mode === 'chunked' || (mode === 'auto' && captured)
-    return (chunked ? ChunkedSnapshot : ConsistentSnapshot).open({
-      connections,
-      tables: tables.map(ownTable),
-      position,
-      run,
-      shaper: this.#shaper,
-    })
+    const setup = { connections, tables: tables.map(ownTable), run, shaper: this.#shaper }
+    const position = async () => (captured ? this.#snapshotPosition(since, signal) : this.parse('0'))
+    return guard.over(await openSnapshot(mode, captured, setup, position))
   }
 
   async #snapshotPosition(since: Position | undefined, signal: AbortSignal | undefined): Promise<Position> {
@@ -204,8 +204,7 @@ export class PostgresTriggerSource implements Source {
   async close(): Promise<void> {
     const open = this.#open
     this.#open = undefined
-    await open?.consumer.flush().catch(() => undefined)
-    await open?.connections.close()
+    if (open !== undefined) await endSource(open, () => this.teardown({ warn: open.warn }))
   }
 
   /**

@@ -1,0 +1,49 @@
+/** The flags that keep a run from harming its source. */
+import { type AuditLimitPolicy, type ProtectionOptions, SyncError } from '../index.js'
+import { parseDuration } from './duration.js'
+import type { Flags } from './settings.js'
+
+export const auditLimitPolicies = ['warn', 'detach'] as const satisfies readonly AuditLimitPolicy[]
+
+export interface ProtectionFlags {
+  readonly sourceConnections?: string
+  readonly maxRowsPerSecond?: string
+  readonly lockTimeout?: string
+  readonly statementTimeout?: string
+  readonly maxReplicationLag?: string
+  readonly auditLimit?: string
+  readonly auditLimitPolicy?: string
+}
+
+/** @throws SyncError `E_CONFIG` */
+export function protectionOf(flags: Flags): ProtectionOptions & { readonly lockTimeoutMs?: number } {
+  const duration = (flag: string, text: string | undefined) =>
+    text === undefined ? undefined : parseDuration(text, flag)
+  return {
+    connectionsMax: number('--source-connections', flags.sourceConnections, 5),
+    maxRowsPerSecond: number('--max-rows-per-second', flags.maxRowsPerSecond, 1),
+    lockTimeoutMs: duration('--lock-timeout', flags.lockTimeout),
+    statementTimeoutMs: duration('--statement-timeout', flags.statementTimeout),
+    replicationLagBytesMax: size('--max-replication-lag', flags.maxReplicationLag),
+    auditBytesMax: size('--audit-limit', flags.auditLimit),
+    auditLimitPolicy: auditLimitPolicies.find((policy) => policy === flags.auditLimitPolicy),
+  }
+}
+
+function number(flag: string, text: string | undefined, min: number): number | undefined {
+  if (text === undefined) return undefined
+  const value = /^\d{1,12}$/.test(text) ? Number(text) : 0
+  if (value >= min) return value
+  throw new SyncError('E_CONFIG', `${flag} must be a whole number of at least ${min}`)
+}
+
+const units: { readonly [unit: string]: number } = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 }
+
+/** Bytes of `500MB`, `20GiB`, `64m`: a thousand and twenty-four of each are one of the next, as for PostgreSQL. */
+function size(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const [, digits = '', unit = ''] = /^(\d{1,12})\s*([kmgt]?)i?b?$/i.exec(text.trim()) ?? []
+  const bytes = Number(digits) * (units[unit.toLowerCase()] ?? 0)
+  if (bytes >= 1 && Number.isSafeInteger(bytes)) return bytes
+  throw new SyncError('E_CONFIG', `${flag} is not a size`, { hint: 'Write 500MB, 20GB or a number of bytes.' })
+}

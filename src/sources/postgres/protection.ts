@@ -1,0 +1,56 @@
+/** What keeps a run from harming its source. */
+import { SyncError } from '../../core/errors.js'
+
+export interface ProtectionOptions {
+  /**
+   * How many connections one run has open at most; at least 5. A full sync reads as many parts of tables at once as
+   * these allow, however many `concurrency` asks for: four are for everything else. @defaultValue `concurrency` and four more
+   */
+  readonly connectionsMax?: number
+  /**
+   * How many rows are read in a second, on average over all connections: by a full sync, and of rows that changed. What is
+   * read slowly is locked and seen in one snapshot for longer. @defaultValue as many as there are
+   */
+  readonly maxRowsPerSecond?: number
+  /**
+   * How long one statement of a run may take, in milliseconds, waiting for the target included: a statement reads up to 64 MiB
+   * of a table. What takes longer is tried again. @defaultValue no limit
+   */
+  readonly statementTimeoutMs?: number
+  /**
+   * A full sync begins no further part of a table while a physical standby, or a consumer of logical replication, has not yet
+   * replayed more than so many bytes of the log (`source_paused`, `source_resumed`). Takes the role pg_monitor to see it.
+   * @defaultValue no limit
+   */
+  readonly replicationLagBytesMax?: number
+  /** What the audit table may take, its index included. Looked at every five seconds while a run goes on. @defaultValue no limit */
+  readonly auditBytesMax?: number
+  /**
+   * What happens beyond that. `warn`: a warning (`audit_limit`). `detach`: the run ends with `E_AUDIT_DETACHED`, and everything
+   * that was installed in the source is removed, so that its disk cannot fill up; all pipelines of this source then need a
+   * new full sync. @defaultValue `warn`
+   */
+  readonly auditLimitPolicy?: AuditLimitPolicy
+}
+
+export type AuditLimitPolicy = 'warn' | 'detach'
+
+/** For the lease, the snapshot or delta, positions, and looking after the source. */
+const reservedConnections = 4
+
+/** @throws SyncError `E_CONFIG` */
+export function checkProtection(options: ProtectionOptions): void {
+  const { connectionsMax, maxRowsPerSecond, statementTimeoutMs, replicationLagBytesMax, auditBytesMax } = options
+  const least = { connectionsMax: reservedConnections + 1 }
+  const numbers = { connectionsMax, maxRowsPerSecond, statementTimeoutMs, replicationLagBytesMax, auditBytesMax }
+  for (const [name, value] of Object.entries(numbers)) {
+    const min = name === 'connectionsMax' ? least.connectionsMax : 1
+    if (value === undefined || (Number.isSafeInteger(value) && value >= min)) continue
+    throw new SyncError('E_CONFIG', `\`${name}\` must be a whole number of at least ${min}`)
+  }
+}
+
+/** How many parts of tables may be read at once. */
+export function readersOf({ connectionsMax }: ProtectionOptions): number | undefined {
+  return connectionsMax === undefined ? undefined : connectionsMax - reservedConnections
+}
