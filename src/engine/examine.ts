@@ -17,6 +17,7 @@ export interface ExaminableSink {
   ): Promise<readonly Finding[]>
 }
 
+/** What is looked at, and for which pipeline. */
 export interface ExamineOptions extends Abortable {
   readonly source: ExaminableSource
   /** @defaultValue only the source is examined */

@@ -11,6 +11,7 @@ import type { Session } from './session.js'
 import { type PlanContext, selectPlanned } from './source-plan.js'
 import { followableTables } from './table-selection.js'
 
+/** What a source looks at. */
 export interface ExamineSourceOptions {
   /** How many parts of tables a run would read at once. @defaultValue 4 */
   readonly concurrency?: number
