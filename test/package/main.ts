@@ -23,7 +23,7 @@ import { readPage, repository } from '../docs/markdown.js'
 import { startSurreal } from '../support/surreal-server.js'
 
 /** What a release may weigh. Raise these on purpose only. */
-const limits = { tarballBytesMax: 1_600_000, installBytesMax: 12_000_000, packagesMax: 26 }
+const limits = { tarballBytesMax: 1_900_000, installBytesMax: 12_000_000, packagesMax: 26 }
 const majors = [20, 22, 24]
 const sourceUrl = 'postgresql://postgres:postgres@localhost:5432/myapp'
 
@@ -81,6 +81,8 @@ function writePrograms(postgresUrl: string, surrealUrl: string): void {
     .replaceAll('ws://localhost:8000', surrealUrl)
     .replaceAll(`'.surreal-sync-checkpoints'`, 'process.argv[2]')
     .replaceAll(`'migrated_data'`, `process.argv[3] ?? 'none'`)
+  const stated = `at most ${limits.tarballBytesMax / 1e6} MB to download and ${limits.installBytesMax / 1e6} MB on disk`
+  check('the README says how large that may be', readPage('README.md').text.includes(stated))
   check('the README has a program of at most ten lines', program.trim().split('\n').length <= 10)
   const lines = program.split('\n')
   const body = lines.filter((line) => !line.startsWith('import '))
