@@ -26,6 +26,7 @@ export type { Checkpoint, CheckpointKind, CheckpointStore, Position } from './co
 export type { Delta } from './core/delta.js'
 export { SyncError, type SyncErrorCode, type SyncErrorDetails } from './core/errors.js'
 export type { Phase, SyncEvents, SyncWarning, TableProgress } from './core/events.js'
+export type { Finding } from './core/finding.js'
 export type { Column, Table } from './core/schema.js'
 export {
   type ComputedField,
@@ -61,6 +62,7 @@ export {
   type Value,
   type ValueWriter,
 } from './core/value.js'
+export { type ExaminableSink, type ExaminableSource, type ExamineOptions, examine } from './engine/examine.js'
 export type { SyncEngineOptions } from './engine/options.js'
 export type { RetryPolicy } from './engine/retry.js'
 export type { TableResult } from './engine/run.js'
@@ -87,6 +89,7 @@ export { type RepairOptions, type RepairResult, repair } from './repair/repair.j
 export { FanOutSink } from './sinks/fan-out/fan-out-sink.js'
 export { NdjsonSink, type NdjsonSinkOptions, type NdjsonStream } from './sinks/ndjson/ndjson-sink.js'
 export type { AuthLevel, SurrealToken } from './sinks/surreal/dial.js'
+export type { ExamineSinkOptions } from './sinks/surreal/examination.js'
 export { describeMapping, type Mapping, type TargetField, type TargetTable } from './sinks/surreal/mapping.js'
 export type { ExistingRecords } from './sinks/surreal/ownership.js'
 export {
@@ -102,8 +105,10 @@ export type { PipelineStatus, SourceStatus, WriterStatus } from './sources/postg
 export type { TriggerLevel } from './sources/postgres/capture-function.js'
 export type { CapturedTable } from './sources/postgres/captured-tables.js'
 export type { PostgresPassword } from './sources/postgres/connection-settings.js'
+export type { ExamineSourceOptions, SourceExamination } from './sources/postgres/examination.js'
 export type { InstallScriptOptions } from './sources/postgres/install-script.js'
 export type { AuditLimitPolicy, ProtectionOptions } from './sources/postgres/protection.js'
+export type { SkipReason } from './sources/postgres/skipped-table.js'
 export type { SnapshotMode } from './sources/postgres/snapshot.js'
 export type { LeftOutTable, PlannedTable, SourcePlan } from './sources/postgres/source-plan.js'
 export type { KeylessTables } from './sources/postgres/table-selection.js'

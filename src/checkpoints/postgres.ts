@@ -11,6 +11,7 @@ export interface PostgresQueries {
   query(text: string, values?: unknown[]): Promise<{ readonly rows: readonly object[] }>
 }
 
+/** Where a {@link PostgresCheckpointStore} keeps checkpoints: an address, or a client or pool of the program. */
 export type PostgresCheckpointStoreOptions = {
   /** Where the table `surreal_sync_checkpoints` is. Made at the first save. @defaultValue `surreal_sync` */
   readonly schema?: string

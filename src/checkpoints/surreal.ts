@@ -10,6 +10,7 @@ import { isMissing, surrealError } from './surreal-errors.js'
 const conflictAttemptsMax = 10
 const conflictDelayMs = 15
 
+/** Where a {@link SurrealCheckpointStore} keeps checkpoints: an address, or a connection of the program. */
 export type SurrealCheckpointStoreOptions =
   | {
       /**

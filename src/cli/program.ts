@@ -1,5 +1,6 @@
 /** The commands. */
 import { Command } from 'commander'
+import { addCheck } from './check-command.js'
 import { loadConfig } from './config-file.js'
 import { runDemonstration } from './demonstration.js'
 import type { CommandLineIo } from './io.js'
@@ -85,6 +86,7 @@ export function createProgram(io: CommandLineIo): Command {
     .helpCommand(false)
     .addHelpText('after', `${examples}${exitCodes}`)
   addPlan(program, io)
+  addCheck(program, io)
   for (const name of ['full', 'incremental', 'sync'] as const) addReplication(program, name, io)
   addVerification(program, io)
   addRepair(program, io)

@@ -151,8 +151,7 @@ export function settle(command: CommandName, given: Flags, environment: Environm
     id: checkId(flags.id ?? pipelineId({ source: databaseName(source, url, env), namespace, database })),
     batchSize:
       flags.batchSize === undefined ? undefined : wholeNumber('--batch-size', flags.batchSize, limits.batchSize),
-    concurrency:
-      flags.concurrency === undefined ? undefined : wholeNumber('--concurrency', flags.concurrency, limits.concurrency),
+    concurrency: concurrencyOf(flags),
     transforms,
     transformConcurrency,
     checkpointDir: saves ? (flags.checkpointDir ?? defaults.checkpointDir) : undefined,
@@ -170,11 +169,7 @@ export function settle(command: CommandName, given: Flags, environment: Environm
   }
 }
 
-/**
- * The same for commands that need nothing but the source.
- * @param shaped Whether it matters how rows are shaped. Otherwise nobody needs the secret of their masks.
- * @throws SyncError `E_CONFIG`
- */
+/** The same for the source alone. @param shaped Whether shapes matter: otherwise nobody needs the secret of their masks. */
 export function settleSource(
   given: Flags,
   environment: Environment,
@@ -187,6 +182,11 @@ export function settleSource(
   if (!url) throw missing({ '--source-uri': url })
   databaseOf(url)
   return { ...source, url }
+}
+
+/** @throws SyncError `E_CONFIG` */
+export function concurrencyOf({ concurrency }: Flags): number | undefined {
+  return concurrency === undefined ? undefined : wholeNumber('--concurrency', concurrency, limits.concurrency)
 }
 
 function sourceOf({ flags, env, shaping, maskSecret }: Layers): Omit<Settings['source'], 'url'> & { url?: string } {

@@ -1,6 +1,7 @@
 /** What became of a table's columns, where no other value changed with them. */
 import type { Column, Table } from './schema.js'
 
+/** Columns that came or went, where no value of any other changed. */
 export interface Alteration {
   /** The table as it was. */
   readonly before: Table

@@ -60,6 +60,7 @@ export interface ReplaceBatch {
   absent(keys: readonly Key[]): Promise<readonly boolean[]>
 }
 
+/** Rows of one table that need one operation, or a barrier between such. */
 export type Batch = RowBatch | TruncateBatch | ReplaceBatch
 
 /**

@@ -80,8 +80,10 @@ const codes = {
   E_TARGET: false,
 } as const satisfies Record<string, boolean>
 
+/** The stable name of a kind of failure: what a program may branch on. */
 export type SyncErrorCode = keyof typeof codes
 
+/** What a {@link SyncError} is about. */
 export interface SyncErrorDetails {
   readonly table?: string
   readonly column?: string

@@ -3,6 +3,7 @@ import type { CheckpointKind, Position } from './checkpoint.js'
 import type { SyncErrorCode } from './errors.js'
 import type { Table } from './schema.js'
 
+/** What a run does: copy everything, or follow what changes. */
 export type Phase = 'full' | 'incremental'
 
 /** Something that an operator should know and that does not stop the run. Never contains a cell value. */

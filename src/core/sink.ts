@@ -66,6 +66,7 @@ export interface Sink {
   close?(): Promise<void>
 }
 
+/** For which phase a sink is to be ready. */
 export interface PrepareOptions extends Abortable {
   readonly phase: 'full' | 'incremental'
 }

@@ -102,6 +102,7 @@ export interface RunReport {
   readonly error?: SyncErrorCode
 }
 
+/** How one table of a run stands. */
 export interface TableReport {
   readonly label: string
   readonly state: 'waiting' | 'running' | 'done'
@@ -109,6 +110,7 @@ export interface TableReport {
   readonly rows: number
 }
 
+/** For which run a source is to be checked. */
 export interface CheckOptions extends Abortable {
   /** Whether `prepare` will be called. */
   readonly captured: boolean
@@ -116,6 +118,7 @@ export interface CheckOptions extends Abortable {
   readonly after?: Position
 }
 
+/** How a lease is taken. */
 export interface LeaseOptions extends Abortable {
   /** Take it although another run has it. */
   readonly takeover: boolean
@@ -125,6 +128,7 @@ export interface LeaseOptions extends Abortable {
   lost(error: SyncError): void
 }
 
+/** What a snapshot is to hold. */
 export interface SnapshotOptions extends Abortable {
   readonly tables: readonly Table[]
   /** Whether changes are captured, so that replaying from the snapshot's position repairs what one snapshot cannot see. */
@@ -137,10 +141,12 @@ export interface SnapshotOptions extends Abortable {
   readonly since?: Position
 }
 
+/** How rows are read. */
 export interface ReadOptions extends Abortable {
   readonly limits: BatchLimits
 }
 
+/** Which changes a source is to give, and how. */
 export interface ChangeOptions extends ReadOptions {
   readonly tables: readonly Table[]
   readonly after: Position

@@ -8,6 +8,7 @@ import { Checkpoints } from './checkpoints.js'
 import type { RetryPolicy } from './retry.js'
 import type { Transform } from './transform.js'
 
+/** What a {@link SyncEngine} is made of. Only `source` and `sink` are required. */
 export interface SyncEngineOptions {
   readonly source: Source
   readonly sink: Sink

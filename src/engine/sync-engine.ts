@@ -18,6 +18,7 @@ import { type Beginning, Start } from './start.js'
 
 export type { RunOptions } from './run-options.js'
 
+/** What a run has done. */
 export interface RunResult {
   /** `completed`: there was nothing more to do. `aborted`: the signal asked to stop. */
   readonly reason: 'completed' | 'aborted'

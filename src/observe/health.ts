@@ -1,6 +1,7 @@
 /** Whether a run is well, for supervisors and load balancers. */
 import type { RunState, Tally } from './tally.js'
 
+/** Whether a run lives, and whether its target is up to date. */
 export interface Health {
   /** Not failed. A process that has died does not answer at all. */
   readonly healthy: boolean

@@ -5,6 +5,7 @@ import { isIP } from 'node:net'
 import { SyncError } from '../core/errors.js'
 import type { RequestHandler } from './request-handler.js'
 
+/** Where a server of one's own listens. */
 export interface ListenOptions {
   /** Where to listen; another than the loopback lets others in, without any password. @defaultValue `127.0.0.1` */
   readonly host?: string

@@ -11,6 +11,7 @@ import { type RequestHandler, requestHandler } from './request-handler.js'
 import { SourceWatch, type WatchedSource } from './source-watch.js'
 import { Tally } from './tally.js'
 
+/** What is asked and shown besides what an engine tells. */
 export interface ObserveOptions {
   /**
    * Asked at an interval what it keeps: the size of the audit table, the oldest unseen transaction. A

@@ -13,6 +13,7 @@ export interface Observed {
   follow(response: ServerResponse): boolean
 }
 
+/** Answers one request, as a server of `node:http` hands it on. */
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void
 
 const plain = 'text/plain; charset=utf-8'

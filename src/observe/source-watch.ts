@@ -6,6 +6,7 @@ export interface WatchedSource {
   status(): Promise<WatchedStatus>
 }
 
+/** What a source keeps for the pipelines that read it. */
 export interface WatchedStatus {
   /** Changes that are kept. */
   readonly changes: number

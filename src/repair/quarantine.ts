@@ -33,12 +33,14 @@ interface QuarantineAccess extends AsyncDisposable {
   keyOf(table: Table, id: Uint8Array): Key | undefined
 }
 
+/** Whose rows are asked for. */
 export interface QuarantineOptions extends Abortable {
   readonly sink: QuarantiningSink
   /** The pipeline. @defaultValue `default` */
   readonly id?: string
 }
 
+/** What another try needs. */
 export interface RetryOptions extends QuarantineOptions {
   readonly source: Source & VerifiableSource
   /** With the option `quarantine`; otherwise a row that is refused again is an error. */
@@ -50,6 +52,7 @@ export interface RetryOptions extends QuarantineOptions {
   readonly onWarning?: (warning: SyncWarning) => void
 }
 
+/** What came of another try. */
 export interface RetryResult {
   readonly tried: number
   /** Rows of tables that do not exist any more, or have other names now: nothing is left to try. */

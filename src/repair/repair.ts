@@ -13,6 +13,7 @@ import type { Verdict } from '../verify/judgement.js'
 import type { SourceAccess, TargetAccess, VerifiableSource, VerifiableTarget } from '../verify/sides.js'
 import { type Difference, describeVerdict } from '../verify/verify.js'
 
+/** What is repaired, and what is told of it. */
 export interface RepairOptions extends Abortable {
   /** For example a `PostgresTriggerSource`: its selection of tables is what is repaired. */
   readonly source: Source & VerifiableSource
@@ -30,6 +31,7 @@ export interface RepairOptions extends Abortable {
   readonly onWarning?: (warning: SyncWarning) => void
 }
 
+/** What a repair found and did. */
 export interface RepairResult {
   /** Rows that differed. */
   readonly found: number

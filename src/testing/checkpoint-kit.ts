@@ -18,6 +18,7 @@ export interface CheckpointStoreSubject {
   close?(): Promise<void>
 }
 
+/** What {@link testCheckpointStore} needs to know of a store. */
 export interface CheckpointStoreKitOptions {
   /** Makes a place for one test, shared with nobody. */
   readonly create: () => CheckpointStoreSubject | Promise<CheckpointStoreSubject>

@@ -9,6 +9,7 @@ import type { PrepareOptions, Sink } from '../core/sink.js'
 import type { Abortable, BatchLimits, RunContext } from '../core/source.js'
 import { pick, StoredRows } from './stored-rows.js'
 
+/** What a {@link MemorySink} can be made to do otherwise. */
 export interface MemorySinkOptions {
   /** Whether the sink applies a delta and its checkpoint together (I10). @defaultValue false */
   readonly transactional?: boolean

@@ -18,6 +18,7 @@ import { type Commit, MemoryDelta } from './memory-delta.js'
 import { MemorySnapshot } from './memory-snapshot.js'
 import { pick, StoredRows } from './stored-rows.js'
 
+/** What a {@link MemorySource} holds, and can do. */
 export interface MemorySourceOptions {
   readonly tables: readonly Table[]
   /** How many chunks a snapshot reads each table in. @defaultValue 3 */

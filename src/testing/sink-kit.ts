@@ -19,6 +19,7 @@ import {
 } from './sink-session.js'
 import { demand, describeFailure, outcome, Suite, type TestRunner, within } from './suite.js'
 
+/** What {@link testSink} needs to know of a sink. */
 export interface SinkKitOptions {
   /** Makes a target for one test: empty, and shared with nobody. */
   readonly create: () => SinkSubject | Promise<SinkSubject>

@@ -6,6 +6,7 @@ import { filled, order, type SourceChange, SourceModel, type SourceSubject, user
 import { SourceSession } from './source-session.js'
 import { demand, outcome, Suite, type TestRunner, within } from './suite.js'
 
+/** What {@link testSource} needs to know of a source. */
 export interface SourceKitOptions {
   /** Makes a database for one test, shared with nobody. */
   readonly create: () => SourceSubject | Promise<SourceSubject>

@@ -37,6 +37,7 @@ export interface VerifiableTarget {
 /** What a target table is to its pipeline: its own, or one where others have records too. */
 export type Holding = 'owned' | 'shared'
 
+/** One connection to a target, for a comparison. */
 export interface TargetAccess extends AsyncDisposable {
   /** The results of all statements of a query. @throws SyncError */
   query(text: string, bindings?: Record<string, unknown>): Promise<readonly unknown[]>

@@ -7,6 +7,7 @@ import type { VerifiableSource, VerifiableTarget } from './sides.js'
 import { printValue } from './surreal-value.js'
 import type { Reading } from './table-comparison.js'
 
+/** What is compared, and what is told of it. */
 export interface VerifyOptions extends Abortable {
   /** For example a `PostgresTriggerSource`: its selection of tables is what is compared. */
   readonly source: VerifiableSource
@@ -32,6 +33,7 @@ export interface VerifyOptions extends Abortable {
   readonly onProgress?: (progress: VerifyProgress) => void
 }
 
+/** How far a comparison is. */
 export interface VerifyProgress extends Reading {
   readonly table: string
 }
@@ -48,6 +50,7 @@ export interface Difference {
   readonly fields: readonly string[]
 }
 
+/** What a comparison found. */
 export interface VerifyResult {
   /** Every row of every table compared is the same on both sides, and nothing was left out. */
   readonly equal: boolean

@@ -104,6 +104,7 @@ describe('code blocks', () => {
 /** Blocks that tests of their own run, or compare with what is said, by page and language. */
 const elsewhere: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'README.md': { '': 'integration/readme.db.test.ts', sql: 'integration/readme.db.test.ts' },
+  'docs/cli.md': { text: 'docs/cli.test.ts' },
   'docs/configuration.md': { text: 'integration/shaping-docs.db.test.ts' },
   'docs/getting-started.md': { sql: 'integration/docs-commands.db.test.ts' },
   'docs/operations.md': { '': 'integration/quarantine.db.test.ts' },

@@ -63,6 +63,7 @@ it.each<[string, Options]>([
   expect(replica.column('public.accounts', 'v')).toMatchObject({ 1: 'new' })
   // What is gone is put back.
   await client.query(`drop trigger surreal_sync_guard_delete on "Audit %1$s \\ ""1""".surreal_sync_changes;
+    alter table "Audit %1$s \\ ""1""".surreal_sync_consumers drop column report;
     alter table accounts disable trigger all; delete from "Audit %1$s \\ ""1""".surreal_sync_meta where key = 'origin'`)
   await client.query(script)
   expect(await likeness(client)).toEqual(await likeness(other))

@@ -3,7 +3,7 @@ import type pg from 'pg'
 
 /** Everything that an installation could add or change, without oids. */
 const catalogSql = `
-select 'class', regexp_replace(oid::regclass::text, 'toast_\\d+', 'toast'), concat_ws(' ', relkind, relowner::regrole, relacl, relreplident) from pg_class where oid >= 16384
+select 'class', regexp_replace(oid::regclass::text, 'toast_\\d+', 'toast'), concat_ws(' ', relkind, relowner::regrole, coalesce(relacl, acldefault(case relkind when 'S' then 's' else 'r' end::"char", relowner)), relreplident) from pg_class where oid >= 16384
 union all select 'proc', oid::regprocedure::text, concat_ws(' ', proowner::regrole, proacl) from pg_proc where oid >= 16384
 union all select 'trigger', tgname || ' on ' || tgrelid::regclass, tgenabled::text from pg_trigger where not tgisinternal
 union all select 'role', 'ours', count(*)::text from pg_roles

@@ -22,6 +22,30 @@ function exportedNames(path: string): readonly string[] {
     .sort()
 }
 
+/** The exported names that nothing is said of where they are declared. */
+function undocumented(paths: readonly string[]): readonly string[] {
+  const files = paths.map((path) => fileURLToPath(new URL(path, import.meta.url)))
+  const repository = fileURLToPath(new URL('../..', import.meta.url))
+  const { config } = ts.readConfigFile(`${repository}tsconfig.json`, ts.sys.readFile)
+  const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: [] }, ts.sys, repository)
+  const program = ts.createProgram(files, { ...options, noEmit: true })
+  const checker = program.getTypeChecker()
+  return files.flatMap((file) => {
+    const module = program.getSourceFile(file)
+    const symbol = module && checker.getSymbolAtLocation(module)
+    const names = symbol === undefined ? [] : checker.getExportsOfModule(symbol)
+    expect(names.length).toBeGreaterThan(10)
+    return names.flatMap((name) => {
+      const own = name.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(name) : name
+      return own.getDocumentationComment(checker).length === 0 ? [name.name] : []
+    })
+  })
+}
+
+it('every name is documented', () => {
+  expect(undocumented(['../../src/index.ts', '../../src/testing/index.ts'])).toEqual([])
+})
+
 const values = (names: readonly string[]) => names.filter((name) => !name.startsWith('type '))
 
 it('surreal-sync exports these names', () => {
@@ -45,6 +69,7 @@ it('surreal-sync exports these names', () => {
       "deletes",
       "describeMapping",
       "encodeCheckpoint",
+      "examine",
       "listQuarantine",
       "observe",
       "repair",
@@ -70,7 +95,13 @@ it('surreal-sync exports these names', () => {
       "type Delta",
       "type Difference",
       "type EventSource",
+      "type ExaminableSink",
+      "type ExaminableSource",
+      "type ExamineOptions",
+      "type ExamineSinkOptions",
+      "type ExamineSourceOptions",
       "type ExistingRecords",
+      "type Finding",
       "type Health",
       "type Holding",
       "type InstallScriptOptions",
@@ -123,11 +154,13 @@ it('surreal-sync exports these names', () => {
       "type Shaping",
       "type ShapingOptions",
       "type Sink",
+      "type SkipReason",
       "type Snapshot",
       "type SnapshotMode",
       "type SnapshotOptions",
       "type Source",
       "type SourceAccess",
+      "type SourceExamination",
       "type SourcePlan",
       "type SourceStatus",
       "type SslMode",

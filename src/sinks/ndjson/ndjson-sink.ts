@@ -12,6 +12,7 @@ export interface NdjsonStream {
   write(text: string, done: (error?: Error | null) => void): unknown
 }
 
+/** Where lines go: a file, or a stream of the program. */
 export type NdjsonSinkOptions =
   | {
       /** Made, for its owner alone, at the first write. Lines are added to one that exists. */

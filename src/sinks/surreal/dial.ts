@@ -27,6 +27,7 @@ export interface Credentials {
 /** A token (JWT), or a function that gets one: it is called for every new connection. */
 export type SurrealToken = string | (() => string | Promise<string>)
 
+/** What a user of SurrealDB is a user of. */
 export type AuthLevel = 'root' | 'namespace' | 'database'
 
 interface DialOptions {

@@ -34,6 +34,7 @@ export interface TargetField {
   readonly lossy: boolean
 }
 
+/** What tables become in the target. */
 export interface Mapping {
   /** In the order of the tables given. */
   readonly tables: readonly TargetTable[]

@@ -51,6 +51,7 @@ export interface SurrealFactoryOptions {
   readonly tls?: undefined
 }
 
+/** How a {@link SurrealSink} writes, wherever it does. */
 export interface SurrealSinkSettings extends ValueOptions {
   /** The forms of values by type and by column: `{ columns: { 'public.events.took': { interval: 'object' } } }`. */
   readonly values?: ValueSettings
@@ -83,6 +84,7 @@ export interface SurrealSinkSettings extends ValueOptions {
   readonly tableName?: (table: Table) => string
 }
 
+/** Where and how a {@link SurrealSink} writes: at an address, or over connections of the program. */
 export type SurrealSinkOptions = (SurrealAddressOptions | SurrealFactoryOptions) & SurrealSinkSettings
 
 /** The options, checked and completed. */

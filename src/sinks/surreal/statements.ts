@@ -152,6 +152,19 @@ LET $written = (UPSERT type::record('${stateTable}', [$pipeline, 'rehearsal']) C
 THROW '${rehearsedText}' + (IF $written == [$pipeline] { 'allowed' } ELSE { 'forbidden' });
 COMMIT;`
 
+/** The table of an examination's record, which is there for a moment. */
+export const probeTable = 'surreal_sync_check'
+
+/** One record, written, read back and removed, each by a query of its own; the table goes with the last of them. */
+export const probe = {
+  define: defineTable(probeTable),
+  write: 'UPSERT $record CONTENT { value: $value } RETURN VALUE value;',
+  read: 'SELECT VALUE value FROM ONLY $record;',
+  remove: 'DELETE $record RETURN BEFORE;',
+  undefine: `IF (SELECT VALUE id FROM ${probeTable} LIMIT 1) == [] { REMOVE TABLE IF EXISTS ${probeTable} };`,
+  clock: 'RETURN time::micros(time::now());',
+} as const
+
 /** A state record: of a lane, or the pipeline's own, which says what target tables it owns. */
 export const readState = 'SELECT * FROM ONLY $record;'
 export const writePipeline = `BEGIN;

@@ -6,6 +6,7 @@ import type { Checkpoint, CheckpointStore } from '../../core/checkpoint.js'
 import type { Delta } from '../../core/delta.js'
 import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
+import type { Finding } from '../../core/finding.js'
 import type { Table } from '../../core/schema.js'
 import type { PrepareOptions, Sink } from '../../core/sink.js'
 import type { Abortable, BatchLimits, RunContext } from '../../core/source.js'
@@ -16,6 +17,7 @@ import { CborWriter } from './cbor-writer.js'
 import { Connection } from './connection.js'
 import { defineDatabases, defineQuarantine, defineState, defineTargets } from './definitions.js'
 import { DeltaCommit } from './delta-commit.js'
+import { type ExamineSinkOptions, examineTarget } from './examination.js'
 import { FallbackReporter } from './fallback-reporter.js'
 import { Inspection } from './inspection.js'
 import { type Aside, Lane } from './lane.js'
@@ -232,6 +234,14 @@ export class SurrealSink implements Sink, CheckpointStore {
   /** What the target tables of these tables hold now, for a pipeline of that id. Connects by itself, and changes nothing. @throws SyncError */
   survey(tables: readonly Table[], id: string, options: Abortable = {}): Promise<readonly TargetContent[]> {
     return surveyTarget(this.#config, { tables, id }, options)
+  }
+
+  /**
+   * Looks at everything in the target that a run depends on: see {@link examine}. Connects by itself, and does not throw for what
+   * it finds. Only a probe record is written, in the table `surreal_sync_check`, and removed again with its table.
+   */
+  examine(options: ExamineSinkOptions = {}): Promise<readonly Finding[]> {
+    return examineTarget(this.#config, options)
   }
 
   async confirm(options: Abortable): Promise<void> {

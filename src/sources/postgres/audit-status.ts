@@ -10,6 +10,7 @@ import { readReport } from './run-report.js'
 import type { AuditNames } from './schema.sql.js'
 import type { Session } from './session.js'
 
+/** What is captured, and who reads it. */
 export interface SourceStatus {
   /** False: nothing is installed, and everything else is empty. */
   readonly installed: boolean
@@ -27,6 +28,7 @@ export interface SourceStatus {
   readonly oldestWriter: WriterStatus | undefined
 }
 
+/** How far one pipeline has come. */
 export interface PipelineStatus {
   readonly id: string
   /** Everything up to this number is in its target. Written about once a second while it moves. */
@@ -47,6 +49,7 @@ export interface PipelineStatus {
   readonly lastError: { readonly code: SyncErrorCode; readonly at: string } | undefined
 }
 
+/** A transaction that holds up whoever waits for its end. */
 export interface WriterStatus {
   /** Undefined: a prepared transaction, which belongs to no session. */
   readonly pid: number | undefined
@@ -97,10 +100,15 @@ const nothing: SourceStatus = {
 }
 
 export function readStatus(connections: Connections, names: AuditNames, auditSchema: string): Promise<SourceStatus> {
-  return connections.use((session) => session.within('look', () => read(session, names, auditSchema)))
+  return connections.use((session) => session.within('look', () => readStatusWithin(session, names, auditSchema)))
 }
 
-async function read(session: Session, names: AuditNames, auditSchema: string): Promise<SourceStatus> {
+/** The same within a transaction. */
+export async function readStatusWithin(
+  session: Session,
+  names: AuditNames,
+  auditSchema: string,
+): Promise<SourceStatus> {
   const doing = 'reading the status'
   const { changes, consumers } = names
   const [installed] = await session.rows(doing, installedSql, [changes, consumers])

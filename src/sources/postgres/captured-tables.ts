@@ -2,6 +2,7 @@
 import type { AuditNames } from './schema.sql.js'
 import type { Session } from './session.js'
 
+/** A table whose changes are captured. */
 export interface CapturedTable {
   readonly label: string
   /** The source's estimate. Undefined: it has none yet. */

@@ -17,6 +17,7 @@ import type { PostgresTable } from './postgres-table.js'
 import { quoteName } from './quoted-name.js'
 import type { AuditNames } from './schema.sql.js'
 
+/** For whom a script installs. */
 export interface InstallScriptOptions {
   /** The role that will run pipelines and needs to install nothing. @defaultValue no rights are granted */
   readonly role?: string

@@ -4,6 +4,7 @@ import type { CatalogRelation } from './catalog-tables.js'
 import type { PostgresTable } from './postgres-table.js'
 import { quoteQualified } from './quoted-name.js'
 
+/** Why a table is left out. */
 export type SkipReason =
   | 'no_key'
   | 'no_privilege'

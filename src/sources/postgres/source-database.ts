@@ -39,11 +39,6 @@ export class SourceDatabase {
     return new Installer(connections, this.auditSchema, warn, this.#options)
   }
 
-  /** What works on what is installed. */
-  parts(connections: Connections) {
-    return { connections, names: this.names, auditSchema: this.auditSchema, warn: () => {} }
-  }
-
   /** Works with connections of its own, whether or not a run is going on. */
   async apart<T>(work: (connections: Connections) => Promise<T>): Promise<T> {
     const connections = this.connect(() => {})

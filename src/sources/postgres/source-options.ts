@@ -7,6 +7,7 @@ import type { KeylessTables } from './table-selection.js'
 import type { ShapingOptions } from './table-shape.js'
 import type { PostgresTlsOptions } from './tls-settings.js'
 
+/** What a {@link PostgresTriggerSource} reads, and how. Only `url` is required. */
 export interface PostgresTriggerSourceOptions extends ShapingOptions, ProtectionOptions {
   /**
    * `postgresql://user:password@host:port/database?sslmode=…`. What is missing is taken from PGHOST, PGPORT, PGUSER,

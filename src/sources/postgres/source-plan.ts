@@ -6,14 +6,14 @@ import type { TriggerLevel } from './capture-function.js'
 import { type CaptureState, isCaptured, readCaptureStates } from './capture-state.js'
 import type { Connections } from './connections.js'
 import { type InstallScriptOptions, installScript } from './install-script.js'
-import type { SkippedTable } from './introspect.js'
 import { isKeyedByAddress } from './keyless-table.js'
 import type { PostgresTable } from './postgres-table.js'
 import type { AuditNames } from './schema.sql.js'
 import type { Session } from './session.js'
+import type { SkipReason } from './skipped-table.js'
 import type { PostgresTriggerSourceOptions } from './source-options.js'
 import { selectTables } from './table-selection.js'
-import type { TableShaper } from './table-shape.js'
+import { TableShaper } from './table-shape.js'
 
 /** What {@link PostgresTriggerSource.plan} finds. */
 export interface SourcePlan {
@@ -31,6 +31,7 @@ export interface SourcePlan {
   readonly warnings: readonly SyncWarning[]
 }
 
+/** A table that would be replicated. */
 export interface PlannedTable {
   readonly table: Table
   /** What its rows take on disk, without indexes; of a partitioned table what those of its partitions take. */
@@ -43,10 +44,11 @@ export interface PlannedTable {
   readonly readable: boolean
 }
 
+/** A table that would not be replicated. */
 export interface LeftOutTable {
   /** `schema.name` */
   readonly label: string
-  readonly reason: SkippedTable['reason']
+  readonly reason: SkipReason
   /** One sentence. */
   readonly message: string
   /** One sentence: what to do about it. */
@@ -58,7 +60,6 @@ export interface PlanContext {
   readonly names: AuditNames
   readonly auditSchema: string
   readonly options: PostgresTriggerSourceOptions
-  readonly shaper: TableShaper
 }
 
 const auditSql = `
@@ -83,7 +84,7 @@ export function planScript(context: PlanContext, options: InstallScriptOptions):
   return connections.use((session) =>
     session.within('look', async () => {
       await hasAudit(session, context)
-      const { tables } = await select(session, context)
+      const { tables } = await selectPlanned(session, context)
       return installScript({
         ...options,
         names,
@@ -100,7 +101,7 @@ export function planScript(context: PlanContext, options: InstallScriptOptions):
 
 async function read(session: Session, context: PlanContext): Promise<SourcePlan> {
   const installed = await hasAudit(session, context)
-  const { tables, leftOut, warnings } = await select(session, context)
+  const { tables, leftOut, warnings } = await selectPlanned(session, context)
   const bytes = await readSizes(session, tables)
   const captured = new Map(
     (await states(session, context, tables.filter(isFollowed))).map((state) => [state.table.oid, howMuch(state)]),
@@ -131,12 +132,12 @@ async function hasAudit(session: Session, { names, auditSchema }: PlanContext): 
 }
 
 /** The tables also that this role may not read yet: the script grants that. */
-async function select(session: Session, { options, shaper }: PlanContext) {
+export async function selectPlanned(session: Session, { options }: PlanContext) {
   const warnings: SyncWarning[] = []
   const leftOut: LeftOutTable[] = []
   const tables = await selectTables(session, options, {
     keyless: options.keyless ?? 'refuse',
-    shaper,
+    shaper: new TableShaper(options.shaping, options.maskSecret),
     unreadable: true,
     warn: (warning) => warnings.push(warning),
     leftOut: ({ label, reason, message, hint }) => leftOut.push({ label, reason, message, hint }),

@@ -8,6 +8,7 @@ import type { PostgresColumn, PostgresKeyColumn, PostgresTable } from './postgre
 import type { Session } from './session.js'
 import { TablePattern } from './table-pattern.js'
 
+/** How rows are selected and shaped. */
 export interface ShapingOptions {
   /** Which columns and rows are read, and how they are shaped: `{ users: { where: 'active', mask: { email: 'hash' } } }`. */
   readonly shaping?: Shaping

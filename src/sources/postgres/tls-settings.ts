@@ -5,7 +5,7 @@ import { createSecureContext, type SecureContext } from 'node:tls'
 import { SyncError } from '../../core/errors.js'
 import { isNearHost } from '../../core/near-host.js'
 
-/** How a connection is encrypted. */
+/** Whether a connection is encrypted, and what of the server is verified, as libpq has it. */
 export type SslMode = 'disable' | 'allow' | 'prefer' | 'require' | 'no-verify' | 'verify-ca' | 'verify-full'
 
 const sslModes: readonly SslMode[] = ['disable', 'allow', 'prefer', 'require', 'no-verify', 'verify-ca', 'verify-full']

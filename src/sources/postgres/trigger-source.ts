@@ -20,9 +20,9 @@ import type {
 import type { Json } from '../../core/value.js'
 import { readStatus, type SourceStatus } from './audit-status.js'
 import { describeAddress } from './connection-settings.js'
-import type { Connections } from './connections.js'
 import { Consumer, isTolerable } from './consumers.js'
 import { currentPosition, positionSince } from './current-position.js'
+import { type ExamineSourceOptions, examineSource, type SourceExamination } from './examination.js'
 import { readIdentity } from './identity.js'
 import { Inspection, type SourceInspection } from './inspection.js'
 import type { InstallScriptOptions } from './install-script.js'
@@ -252,17 +252,17 @@ export class PostgresTriggerSource implements Source {
    * @throws SyncError `E_RIGHTS` if this role may not remove all of it: then nothing is removed, and the hint is a script
    */
   teardown({ signal, warn = ignore }: Abortable & Partial<Pick<RunContext, 'warn'>> = {}): Promise<void> {
-    return this.#database.apart((connections) => teardown({ ...this.#database.parts(connections), warn, signal }))
+    return this.#database.apart((connections) => teardown({ ...this.#context, connections, warn, signal }))
   }
 
   /** The script that removes everything that was installed, for whoever may; empty if there is nothing. */
   teardownSql(): Promise<string> {
-    return this.#database.apart((connections) => teardownScript(this.#database.parts(connections)))
+    return this.#database.apart((connections) => teardownScript({ ...this.#context, connections, warn: ignore }))
   }
 
   /** What would be copied and installed. Connects by itself, needs no right but to connect, and changes nothing. @throws SyncError */
   plan(): Promise<SourcePlan> {
-    return this.#database.apart((connections) => planSource(this.#planning(connections)))
+    return this.#database.apart((connections) => planSource({ ...this.#context, connections }))
   }
 
   /**
@@ -271,7 +271,12 @@ export class PostgresTriggerSource implements Source {
    * again. It is made for this database, and for the selected tables as they are now. Connects by itself, and changes nothing.
    */
   installSql(options: InstallScriptOptions = {}): Promise<string> {
-    return this.#database.apart((connections) => planScript(this.#planning(connections), options))
+    return this.#database.apart((connections) => planScript({ ...this.#context, connections }, options))
+  }
+
+  /** Looks at everything that a run depends on: see {@link examine}. Connects by itself, changes nothing, and does not throw for what it finds. */
+  examine(options: ExamineSourceOptions = {}): Promise<SourceExamination> {
+    return examineSource((warn) => this.#database.connect(warn), this.#context, { ...options, address: this.address })
   }
 
   /** Opens a connection for `verify`: see its options. Whether or not a run is going on. @throws SyncError */
@@ -280,10 +285,8 @@ export class PostgresTriggerSource implements Source {
     return Inspection.open(this.#database.connect(ignore), this.#names, selection, options)
   }
 
-  #planning(connections: Connections): PlanContext {
-    const { shaping, maskSecret } = this.#options
-    const shaper = new TableShaper(shaping, maskSecret)
-    return { ...this.#database.parts(connections), options: this.#options, shaper }
+  get #context(): Omit<PlanContext, 'connections'> {
+    return { names: this.#names, auditSchema: this.#database.auditSchema, options: this.#options }
   }
 
   #opened(): OpenSource {
