@@ -3,6 +3,7 @@ import { type Shaping, type SurrealSinkSettings, type SyncConfig, SyncError, typ
 import { limits } from './config-schema.js'
 import { type Layers, layered } from './config-settings.js'
 import { parseDuration } from './duration.js'
+import { checkId, choice, list, wholeNumber } from './flag-values.js'
 import { type HttpAddress, parseHttpAddress } from './http-address.js'
 import { type LogFormat, type LogLevel, logFormats, logLevels } from './log.js'
 import { pipelineId } from './pipeline-id.js'
@@ -113,8 +114,6 @@ export const defaults = {
   batchSize: 1_000,
   checkpointDir: './.surreal-sync-checkpoints',
 } as const
-
-const idPattern = /^[A-Za-z0-9_-]{1,64}$/
 
 type Environment = { readonly [name: string]: string | undefined }
 
@@ -258,30 +257,4 @@ function checkPosition(flag: string, text: string | undefined): void {
   throw new SyncError('E_CONFIG', `${flag} contains no position`, {
     hint: 'Is there a checkpoint file, and does it have .checkpoint.PostgreSQL.sequence? Write postgresql:sequence:42.',
   })
-}
-
-/** Commas inside of double quotes belong to a name. */
-function list(flag: string, text: string | readonly string[] | undefined): readonly string[] | undefined {
-  if (typeof text !== 'string') return text
-  const names = (text.match(/(?:"(?:[^"]|"")*"|[^,])+/g) ?? []).map((name) => name.trim()).filter((name) => name !== '')
-  if (names.length > 0) return names
-  throw new SyncError('E_CONFIG', `${flag} names nothing`, { hint: 'Separate names by commas: users,shop.orders' })
-}
-
-function choice<T extends string>(flag: string, choices: readonly T[], text: string | undefined, normal: T): T {
-  if (text === undefined) return normal
-  const chosen = choices.find((known) => known === text)
-  if (chosen !== undefined) return chosen
-  throw new SyncError('E_CONFIG', `${flag} must be one of ${choices.join(', ')}`)
-}
-
-function wholeNumber(flag: string, text: string, max: number): number {
-  const number = /^\d{1,15}$/.test(text) ? Number(text) : 0
-  if (number >= 1 && number <= max) return number
-  throw new SyncError('E_CONFIG', `${flag} must be a whole number from 1 to ${max}`)
-}
-
-function checkId(id: string): string {
-  if (idPattern.test(id)) return id
-  throw new SyncError('E_CONFIG', '--id must be made of 1 to 64 letters, digits, _ and -')
 }

@@ -17,6 +17,7 @@ export interface ExaminableSink {
   ): Promise<readonly Finding[]>
 }
 
+/** What {@link examine} looks at. */
 export interface ExamineOptions extends Abortable {
   readonly source: ExaminableSource
   /** @defaultValue only the source is examined */

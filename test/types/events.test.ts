@@ -19,6 +19,19 @@ it('every event has a payload of its own', () => {
   engine.on('phase', (event) => {
     expectTypeOf(event).toEqualTypeOf<{ readonly phase: Phase; readonly tables: readonly Table[] }>()
   })
+  engine.on('start', (event) => {
+    expectTypeOf(event).toEqualTypeOf<{ readonly id: string }>()
+  })
+  engine.on('end', ({ reason, code, durationMs }) => {
+    expectTypeOf(reason).toEqualTypeOf<'completed' | 'aborted' | 'failed'>()
+    expectTypeOf(code).toEqualTypeOf<SyncErrorCode | undefined>()
+    expectTypeOf(durationMs).toEqualTypeOf<number>()
+  })
+  engine.on('delta', ({ batches, rows, drained, durationMs, lagMs }) => {
+    expectTypeOf([batches, rows, durationMs]).toEqualTypeOf<number[]>()
+    expectTypeOf(drained).toEqualTypeOf<boolean>()
+    expectTypeOf(lagMs).toEqualTypeOf<number | undefined>()
+  })
   engine.on('table', (event) => {
     expectTypeOf(event).toEqualTypeOf<TableProgress>()
   })

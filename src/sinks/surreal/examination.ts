@@ -15,6 +15,7 @@ import { ask } from './query.js'
 import { isThere, rehearse } from './rehearsal.js'
 import { probe, probeTable } from './statements.js'
 
+/** What `SurrealSink.examine` has to know. */
 export interface ExamineSinkOptions extends Abortable {
   /** The pipeline's id. @defaultValue `default` */
   readonly id?: string

@@ -11,7 +11,7 @@ import type { Session } from './session.js'
 import { type PlanContext, selectPlanned } from './source-plan.js'
 import { followableTables } from './table-selection.js'
 
-/** What {@link PostgresTriggerSource.examine} is told. */
+/** What `PostgresTriggerSource.examine` has to know. */
 export interface ExamineSourceOptions {
   /** How many parts of tables a run would read at once. @defaultValue 4 */
   readonly concurrency?: number
