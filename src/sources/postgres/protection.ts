@@ -1,6 +1,7 @@
 /** What keeps a run from harming its source. */
 import { SyncError } from '../../core/errors.js'
 
+/** How much a run may take of its source. */
 export interface ProtectionOptions {
   /**
    * How many connections one run has open at most; at least 5. A full sync reads as many parts of tables at once as
@@ -33,6 +34,7 @@ export interface ProtectionOptions {
   readonly auditLimitPolicy?: AuditLimitPolicy
 }
 
+/** What happens when the audit table is larger than its limit. */
 export type AuditLimitPolicy = 'warn' | 'detach'
 
 /** For the lease, the snapshot or delta, positions, and looking after the source. */
