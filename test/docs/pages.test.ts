@@ -107,6 +107,7 @@ const elsewhere: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'docs/cli.md': { text: 'docs/cli.test.ts' },
   'docs/configuration.md': { text: 'integration/shaping-docs.db.test.ts' },
   'docs/getting-started.md': { sql: 'integration/docs-commands.db.test.ts' },
+  'docs/terminal.md': { text: 'terminal/main.ts' },
   'docs/least-privilege.md': { sql: 'e2e/check.db.test.ts' },
   'docs/operations.md': { '': 'integration/quarantine.db.test.ts' },
   'docs/postgresql-data-types.md': { sql: 'integration/data-types-page.db.test.ts' },

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { createDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
+import { Replica } from '../support/replica.js'
 import { SurrealReplica } from '../support/surreal-replica.js'
 
 const setup = `
@@ -93,6 +94,25 @@ describe('resync', { timeout: 60_000 }, () => {
     replica.configure({ source: { tables: ['t', 'other'] } })
     await replica.catchUp()
     await replica.expectEqual()
+  })
+
+  it('is not needed for a table that another pipeline has had captured: it is copied when it comes', async () => {
+    await using database = await createDatabase()
+    const client = await database.client()
+    await client.query(setup)
+    await using replica = await SurrealReplica.open({ url: database.url, source: { tables: ['t'] } })
+    await replica.full()
+    await replica.catchUp()
+    await new Replica({ url: database.url }, 'another').full()
+    await client.query(`insert into other values (2, 'w')`)
+    await replica.catchUp()
+    replica.configure({ source: { tables: ['t', 'other'] } })
+    await replica.catchUp()
+    await replica.expectEqual()
+    expect(replica.warnings.map(({ code, table }) => [code, table])).toContainEqual(['table_added', 'public.other'])
+    // And only then.
+    await replica.catchUp()
+    expect(replica.warnings.filter(({ code }) => code === 'table_added')).toHaveLength(1)
   })
 
   it('is refused where nothing is followed, and for what cannot be', async () => {

@@ -17,6 +17,7 @@ import { Progress } from './progress.js'
 import type { AuditNames } from './schema.sql.js'
 import type { Session } from './session.js'
 import { lock } from './snapshot.js'
+import { addedWarning } from './structure-warnings.js'
 import { StructureWatch } from './structure-watch.js'
 import type { Lock } from './table-locks.js'
 import { parseRecord } from './table-marks.js'
@@ -85,6 +86,12 @@ export async function openReader(after: AuditPosition, options: ReaderOptions): 
   })
   // A new connection may lead elsewhere than the last one did: to a standby, or to what a failover made of it.
   connections.verify(async (session) => void (await verify(session, names, progress.state)))
+  for (const table of followed) {
+    if (known === undefined || Object.hasOwn(known, String(table.oid))) continue
+    // Whoever had it captured, its rows are not in the sink.
+    structure.unapplied.replace(table.oid)
+    warn(addedWarning(table))
+  }
   await structure.look(known ?? {})
   return { reader: new AuditReader({ connections, names, progress, structure, lock: parts.lock, warn }), progress }
 }

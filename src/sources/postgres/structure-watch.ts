@@ -139,17 +139,19 @@ export class StructureWatch {
    * not see is captured again and marked as pending; one that is gone is no longer followed.
    */
   async look(known: Known = {}): Promise<void> {
-    this.#structures = undefined
-    const listing = await this.#connections.use(readListing)
-    if (listing !== this.#listing && this.#selection !== undefined) await this.#select(this.#selection, known)
-    this.#listing = listing
-    // Capturing a table again changes its marks, so it takes a second look to settle.
-    for (let turn = 1; turn <= 3; turn += 1) {
-      const marks = await this.#connections.use((session) => readMarks(session, [...this.tables.values()]))
-      const moved = [...this.#watched].filter(([oid, watched]) => isMoved(watched, marks.get(oid)))
-      if (moved.length === 0) return
-      const oids = moved.map(([oid]) => oid)
-      if (!(await this.#inspect(oids, marks, turn === 1 ? known : {}))) return
+    try {
+      const listing = await this.#connections.use(readListing)
+      if (listing !== this.#listing && this.#selection !== undefined) await this.#select(this.#selection, known)
+      this.#listing = listing
+      // Capturing a table again changes its marks, so it takes a second look to settle.
+      for (let turn = 1; turn <= 3; turn += 1) {
+        const marks = await this.#connections.use((session) => readMarks(session, [...this.tables.values()]))
+        const oids = [...this.#watched].flatMap(([oid, watched]) => (isMoved(watched, marks.get(oid)) ? [oid] : []))
+        if (oids.length === 0 || !(await this.#inspect(oids, marks, turn === 1 ? known : {}))) return
+      }
+    } finally {
+      // A connection that is made meanwhile has already asked.
+      this.#structures = undefined
     }
   }
 
