@@ -110,6 +110,7 @@ try {
   for (const line of exports) tmux('send-keys', '-t', 'main', line, 'Enter')
   tmux('send-keys', '-t', 'main', `cd ${directory.path}; surreal-sync() { ${program} "$@"; }`, 'Enter')
   show('plan', await run(`plan postgresql --tables table_1,table_8 ${target.join(' ')}`))
+  show('check', await run(`check postgresql --tables table_1,table_8 ${target.join(' ')}`))
 
   await type(`surreal-sync sync postgresql ${target.join(' ')} --http 0`)
   await see(/^⠋|^[⠙⠹⠸⠼⠴⠦⠧⠇⠏] .* \d+%/m)
@@ -143,9 +144,26 @@ try {
   show('The end, after Ctrl-C', lines(ended).slice(-8).join('\n'))
 
   show('status', await run('status postgresql'))
+  show('resync', await run('resync postgresql table_1'))
+  const json = await run(`sync postgresql ${target.join(' ')} --log-format json --timeout 2s`)
+  const events = lines(json).filter((line) => line.startsWith('{'))
+  const names = events.map((line) => JSON.parse(line).event)
+  check('with --log-format json every line is an object', names.includes('start') && names.includes('summary'))
+  check(
+    'and nothing else is printed',
+    lines(json)
+      .filter((line) => !/^\{|^\$|^EXIT/.test(line))
+      .join('')
+      .trim() === '',
+  )
+  await type(`NO_COLOR=1 surreal-sync sync postgresql ${target.join(' ')} --timeout 2s`)
+  await see(/^EXIT 0$/m)
+  const colours = tmux('capture-pane', '-p', '-e', '-S', '-', '-t', 'main')
+  check('with NO_COLOR there are no colours', !colours.split('\u001b[').some((part) => /^[0-9;]*3\d/.test(part)))
   show('verify', await run(`verify postgresql ${target.join(' ')}`))
   show('repair', await run(`repair postgresql ${target.join(' ')}`))
   show('quarantine list', await run(`quarantine list ${target.join(' ')}`))
+  show('quarantine retry', await run(`quarantine retry ${target.join(' ')}`))
   show(
     'full, without progress',
     await run(`full postgresql --to-namespace other --to-database x --tables table_1 --quiet`),
@@ -158,6 +176,12 @@ try {
   )
   show('cleanup', await run('cleanup postgresql'))
   show('teardown', await run('teardown postgresql'))
+  show(
+    'demo',
+    lines(await run('demo'))
+      .slice(-14)
+      .join('\n'),
+  )
   show('A mistake', await run('sync postgresql --to-namespace prod', 2))
 
   await using piped = startProgram(
