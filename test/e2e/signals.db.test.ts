@@ -109,7 +109,7 @@ describe.each(['SIGINT', 'SIGTERM'] as const)('%s', (signal) => {
     sync.kill(signal)
     const { code, stderr } = await sync.ended
     expect(code).toBe(0)
-    expect(stderr).toMatch(/: Stopped: .+, position postgresql:sequence:\d+ \[.+\]\n$/)
+    expect(stderr).toMatch(/: Stopped: .+, position postgresql:sequence:\d+(, 1 warning)? \[.+\]\n$/)
     await writers.more(50)
     await writers.stop()
     await expectSyncMakesEqual()

@@ -1,5 +1,6 @@
 /** Runs the commands and queries of docs/getting-started.md, docs/migrating-from-rust.md and docs/operations.md, in a sensible order. */
-import { mkdir } from 'node:fs/promises'
+import { spawnSync } from 'node:child_process'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { PostgresTriggerSource } from '../../src/index.js'
@@ -18,7 +19,8 @@ beforeAll(async () => {
   surreal = await startSurreal()
   shell = await Shell.open()
   const client = await database.client()
-  await client.query(`create table users (id bigint primary key, email text);
+  await client.query(`create schema shop; create table shop.orders (id bigint primary key);
+    create table users (id bigint primary key, email text);
     insert into users select i, 'u' || i from pg_catalog.generate_series(1, 20) i`)
 })
 
@@ -35,7 +37,7 @@ const blocks = (path: string, language: string) =>
 const here = (text: string) =>
   text
     .replaceAll('postgresql://postgres:postgres@localhost:5432/myapp', database.url)
-    .replaceAll('postgresql://localhost/myapp', database.url)
+    .replaceAll(/postgresql:\/\/(?:dba@)?localhost\/myapp/g, database.url)
     .replaceAll('--source-database "myapp"', `--source-database "${database.name}"`)
     .replaceAll('ws://localhost:8000', surreal.ws)
     .replaceAll(/^(?:\$ )?(surreal-sync sync .*[^\\\n])$/gm, '$1 --timeout 2s')
@@ -90,7 +92,13 @@ describe('docs/operations.md', () => {
     const source = new PostgresTriggerSource({ url: database.url })
     const pipeline = (await source.consumers()).find(({ id }) => id.includes('prod'))?.id ?? ''
     expect(commands.length).toBeGreaterThan(8)
+    await client.query(`do $$ begin create role replicator; exception when duplicate_object then null; end $$`)
+    const hasPsql = spawnSync('psql', ['--version']).status === 0
     for (const command of [...commands].sort((a, b) => rank(a) - rank(b))) {
+      if (command.startsWith('psql') && !hasPsql) {
+        await client.query(await readFile(join(shell.directory, 'operations/install.sql'), 'utf8'))
+        continue
+      }
       const text = command.replace(/--forget \S+/, `--forget ${pipeline}`)
       await run(text.includes('--watch') ? `timeout 4 ${text} || [ $? = 124 ]` : text, 'operations')
     }
