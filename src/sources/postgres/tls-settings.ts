@@ -1,5 +1,5 @@
 /** `sslmode` and its files → what is tried, in order. Nothing of it is left to the driver. */
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { createSecureContext, type SecureContext } from 'node:tls'
 import { SyncError } from '../../core/errors.js'
@@ -152,13 +152,22 @@ function pem(given: string | undefined, name: string): string | undefined {
 
 function refuseOpen(path: string): void {
   if (process.platform === 'win32') return
-  const found = statSync(path, { throwIfNoEntry: false })
+  const found = statOf(path)
   if (found === undefined || (found.mode & (found.uid === 0 ? 0o037 : 0o077)) === 0) return
   throw invalid('a key that others can read for sslkey', 'Make it yours alone: chmod 600.')
 }
 
 function isThere(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() === true
+  return statOf(path)?.isFile() === true
+}
+
+/** What may not be looked at, in a home directory of somebody else, is as good as not there. */
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path)
+  } catch {
+    return undefined
+  }
 }
 
 function present(options: PostgresTlsOptions): PostgresTlsOptions {
