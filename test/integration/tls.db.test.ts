@@ -1,6 +1,6 @@
 /** What each way to ask for TLS leads to, as docs/security.md says it. */
 import { readFileSync } from 'node:fs'
-import { TLSSocket } from 'node:tls'
+import { checkServerIdentity, type PeerCertificate, TLSSocket } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { SyncWarning } from '../../src/core/events.js'
@@ -83,7 +83,12 @@ async function outcome(
   }
 }
 
-it('the 40 cells of the table are what happens', async () => {
+/** Newer releases of Node.js take such names for addresses, or for none at all: nothing then looks far and is this machine. */
+const names = { subjectaltname: `DNS:${far.right}, IP Address:${near.right}` } as PeerCertificate
+const comparable =
+  checkServerIdentity(far.right, names) === undefined && checkServerIdentity(far.wrong, names) !== undefined
+
+it.runIf(comparable)('the 40 cells of the table are what happens', async () => {
   const table: string[] = []
   for (const [name, hosts, parameters] of rows) {
     const cells: string[] = []
