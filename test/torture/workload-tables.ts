@@ -1,4 +1,5 @@
 /** The tables that the torture test writes to, and how their content is read as plain text. */
+import { isDeepStrictEqual } from 'node:util'
 import type pg from 'pg'
 
 /** What a table holds: each row as the text of its cells by column name, by the text of its key. */
@@ -77,7 +78,7 @@ export function describeDifference(source: TableContent, target: TableContent): 
   for (const [id, row] of source) {
     const other = target.get(id)
     if (other === undefined) note(`${id} is missing`)
-    else if (JSON.stringify(row) !== JSON.stringify(other)) {
+    else if (!isDeepStrictEqual(row, other)) {
       note(`${id} is ${JSON.stringify(other)} and not ${JSON.stringify(row)}`)
     }
   }
