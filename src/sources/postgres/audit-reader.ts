@@ -7,7 +7,7 @@ import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
 import type { ChangeOptions } from '../../core/source.js'
 import { AuditDelta, type DeltaScope } from './audit-delta.js'
-import { peekTables } from './audit-rows.js'
+import { type NamedTables, peekTables } from './audit-rows.js'
 import type { Connections } from './connections.js'
 import { stateOf } from './errors.js'
 import { lastSequence, lockHolders } from './fence.js'
@@ -66,7 +66,7 @@ export class AuditReader {
       options.signal?.throwIfAborted()
       const scope = await this.#poll()
       if (owed || scope !== undefined) {
-        const delta = await this.#delta(scope ?? this.#scope(new Set()), options)
+        const delta = await this.#delta(scope ?? this.#scope({ all: new Set(), asked: new Set() }), options)
         yield* this.#offer(delta, owed)
         if (!delta.blocked) owed = !delta.drained
         if (delta.drained && this.#isReached(options)) return
@@ -102,11 +102,11 @@ export class AuditReader {
     await structure.add(tables.asked)
     const waiting = held.tables.size > 0 || structure.unapplied.size > 0
     const idle = tables.all.size === 0 && tracker.unsearched.length === 0 && !waiting
-    return idle ? undefined : this.#scope(tables.all)
+    return idle ? undefined : this.#scope(tables)
   }
 
-  #scope(tables: ReadonlySet<number>): DeltaScope {
-    return { tables, rowsMax: this.#rowsMax }
+  #scope({ all, asked }: NamedTables): DeltaScope {
+    return { tables: all, asked, rowsMax: this.#rowsMax }
   }
 
   async #look(): Promise<void> {
