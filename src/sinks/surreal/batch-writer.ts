@@ -97,7 +97,7 @@ export class BatchWriter {
       // Some of the rows may be there: an insert would fail for these first.
       const certain = kind === 'insert' ? 'upsert' : kind
       const all = items().map((item) => ({ ...item, kind: certain }))
-      const sieved = await quarantine.sieve(lane, all, refused, error, options)
+      const sieved = await quarantine.sieve(lane, { items: all, refused }, error, options)
       const bytes = joinItems(sieved.items.map((item) => item.bytes))
       await lane.write({ kind: certain, table, bytes, aside: sieved.aside }, options)
       quarantine.settled(sieved.aside)
