@@ -23,6 +23,7 @@ export class Connections {
   readonly #idle: pg.Client[] = []
   #verify: ((session: Session) => Promise<void>) | undefined
   #attempt: TlsAttempt | undefined
+  #closed = false
 
   constructor(settings: ConnectionSettings, warn: (warning: SyncWarning) => void, options: ConnectionsOptions = {}) {
     const { applicationName = 'surreal-sync', ...limits } = options
@@ -66,6 +67,7 @@ export class Connections {
 
   /** Closes what is idle. Sessions in use are closed when they are released. */
   async close(): Promise<void> {
+    this.#closed = true
     const idle = this.#idle.splice(0)
     await Promise.all(idle.map((client) => client.end().catch(() => undefined)))
   }
@@ -75,7 +77,7 @@ export class Connections {
   }
 
   #release(client: pg.Client, broken: boolean): void {
-    if (!broken && this.#idle.length < limits.idleMax) this.#idle.push(client)
+    if (!broken && !this.#closed && this.#idle.length < limits.idleMax) this.#idle.push(client)
     else destroy(client)
   }
 
