@@ -22,7 +22,7 @@ const example = `$ surreal-sync plan postgresql
   $ surreal-sync plan postgresql --sql --role replicator > install.sql`
 
 /** No row is read, so nobody needs the secret of masks. */
-const noSecret = { MASK_SECRET: 'a plan hashes no values' }
+const noSecret = { MASK_SECRET: 'a plan hashes no values', MASK_SECRET_FILE: undefined }
 
 export function addPlan(program: Command, io: CommandLineIo): void {
   const command = addPostgresql(program, { name: 'plan', summary, example })
