@@ -9,7 +9,9 @@ import { parseArgs } from 'node:util'
 import { addToReport } from './report.js'
 import { amountNames, type Section } from './section.js'
 
-const sections: Readonly<Record<string, Section>> = {}
+const sections: Readonly<Record<string, Section>> = {
+  crashes: async (options) => (await import('./crashes.js')).crashes(options),
+}
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
