@@ -11,6 +11,7 @@ import { amountNames, type Section } from './section.js'
 
 const sections: Readonly<Record<string, Section>> = {
   crashes: async (options) => (await import('./crashes.js')).crashes(options),
+  histories: async (options) => (await import('./histories.js')).histories(options),
 }
 
 const { values, positionals } = parseArgs({
