@@ -1,5 +1,6 @@
 /** Writes batches into SurrealDB. */
 import { randomUUID } from 'node:crypto'
+import { Connection } from '../../connections/surreal/connection.js'
 import type { Alteration } from '../../core/alteration.js'
 import { type Batch, isBarrier } from '../../core/batch.js'
 import type { Checkpoint, CheckpointStore } from '../../core/checkpoint.js'
@@ -14,7 +15,6 @@ import { alterRecords, isAlterable } from './alter.js'
 import { BatchWriter } from './batch-writer.js'
 import { Catalog } from './catalog.js'
 import { CborWriter } from './cbor-writer.js'
-import { Connection } from './connection.js'
 import { defineDatabases, defineQuarantine, defineState, defineTargets } from './definitions.js'
 import { DeltaCommit } from './delta-commit.js'
 import { type ExamineSinkOptions, examineTarget } from './examination.js'
@@ -32,7 +32,6 @@ import { surveyTarget, type TargetContent } from './survey.js'
 import type { TablePlan } from './table-plan.js'
 
 export type {
-  SurrealAddressOptions,
   SurrealFactoryOptions,
   SurrealSinkOptions,
   SurrealSinkSettings,
