@@ -162,7 +162,7 @@ export class BatchWriter {
     await this.#release(lane, table.label, this.#quarantine.releaseTable(plan), options)
     if (plan.removal.kind === undefined) return
     if (!ownership.isOwned(target)) {
-      this.#skipSweep(table, `holds records of others that \`existing: 'keep'\` protects`)
+      this.#skipSweep(table, 'holds records of others')
     } else if (batch.op === 'truncate') await removeAll(lane, plan, options)
     else if (isReadableKey(table)) await removeAbsent(lane, plan, batch, options)
     else this.#skipSweep(table, 'has a key that cannot be read back from record ids')
