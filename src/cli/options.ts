@@ -42,6 +42,8 @@ export function addConnectionOptions(command: Command): Command {
     .option('--config <file>', configHelp)
     .option('--no-config', 'read no such file')
     .option('--id <id>', 'name of the pipeline (default: made of the three databases)')
+    .addOption(reportFormat())
+    .addOption(reportLevel())
     .helpOption('-h, --help', 'print this help')
     .addHelpText('after', valueHelp)
 }
@@ -54,7 +56,19 @@ export function addSourceOptions(command: Command): Command {
     .optionsGroup('General:')
     .option('--config <file>', configHelp)
     .option('--no-config', 'read no such file')
+    .addOption(reportFormat())
+    .addOption(reportLevel())
     .helpOption('-h, --help', 'print this help')
+}
+
+/** Of those that have a result on stdout, and log nothing else. */
+function reportFormat(): Option {
+  return new Option('--log-format <format>', 'format of warnings and errors (default: text)').choices(logFormats)
+}
+
+/** Whoever reports a bug is asked for more. */
+function reportLevel(): Option {
+  return new Option('--log-level <level>', 'debug: say also where an error came from').choices(logLevels)
 }
 
 const auditSchemaHelp = 'schema of the change table (default: public)'
