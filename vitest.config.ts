@@ -25,7 +25,7 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 120_000,
+    testTimeout: 240_000,
     // Deadlines of tests that wait for processes can be missed on a busy CI machine: one second try there, none elsewhere.
     retry: process.env.CI ? 1 : 0,
     hookTimeout: 60_000,
