@@ -7,7 +7,7 @@ import { plural } from './figures.js'
 import { inFlags } from './flag-names.js'
 import { interruptible } from './interruptible.js'
 import type { CommandLineIo } from './io.js'
-import { addConnectionOptions } from './options.js'
+import { addAuditLimit, addConnectionOptions } from './options.js'
 import { addPostgresql } from './postgresql-command.js'
 import { padEnd, printable, widthOf } from './printable.js'
 import type { Flags } from './settings.js'
@@ -24,7 +24,9 @@ export function addCheck(program: Command, io: CommandLineIo): void {
     .optionsGroup('Checking:')
     .option('--concurrency <n>', `parts of tables that a run reads at once (default: ${concurrencyDefault})`)
     .option('--json', 'print one JSON object')
-  addConnectionOptions(command).action(() => runCheck(command.opts<Flags & { readonly json?: boolean }>(), io))
+  addConnectionOptions(addAuditLimit(command)).action(() =>
+    runCheck(command.opts<Flags & { readonly json?: boolean }>(), io),
+  )
 }
 
 /** @throws ExitStatus 2 if there is a problem; SyncError */

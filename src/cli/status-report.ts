@@ -1,34 +1,55 @@
 /** What `status` prints. */
 import type { CapturedTable, PipelineStatus, SourceStatus, WriterStatus } from '../index.js'
+import { afterwards, describeDetachment } from './audit-limit-report.js'
 import { formatBytes, formatDuration, formatExactly, plural } from './figures.js'
 import { padEnd, printable, widthOf } from './printable.js'
 
+interface StatusContext {
+  readonly address: string
+  /** What the audit table may take. Undefined: nobody said so. */
+  readonly auditBytesMax: number | undefined
+}
+
 /** Several lines for people. */
-export function describeStatus(status: SourceStatus, address: string): string {
-  const lines = [`Source    ${address}`, ...(status.installed ? installed(status) : ['Capture   nothing is installed'])]
+export function describeStatus(status: SourceStatus, { address, auditBytesMax }: StatusContext): string {
+  const lines = [
+    `Source    ${address}`,
+    ...(status.installed ? installed(status, auditBytesMax) : notInstalled(status.detached)),
+  ]
   return `${lines.map(printable).join('\n')}\n`
 }
 
 /** One line for scripts, with the names of the library in snake case. */
-export function statusAsJson(status: SourceStatus): string {
-  const { oldestWriter: writer } = status
+export function statusAsJson(status: SourceStatus, auditBytesMax: number | undefined): string {
+  const { oldestWriter: writer, detached } = status
   return JSON.stringify({
     event: 'status',
     installed: status.installed,
     position: status.sequence,
     changes: status.changes,
     bytes: status.bytes,
+    bytes_max: auditBytesMax,
     tables: status.tables,
     pipelines: status.pipelines.map(({ seenAt, lagMs, lastError, ...rest }) => ({
       ...{ ...rest, seen_at: seenAt, lag_ms: lagMs, last_error: lastError },
     })),
+    detached: detached && { at: detached.at, bytes: detached.bytes, bytes_max: detached.bytesMax },
     oldest_writer: writer && { ...writer, ageMs: undefined, age_ms: writer.ageMs },
   })
 }
 
-function installed({ sequence, changes, bytes, tables, pipelines, oldestWriter }: SourceStatus): readonly string[] {
+function notInstalled(detached: SourceStatus['detached']): readonly string[] {
+  if (detached === undefined) return ['Capture   nothing is installed']
+  return [`Capture   ${describeDetachment(detached)}`, `Next      ${afterwards}`]
+}
+
+function installed(
+  { sequence, changes, bytes, tables, pipelines, oldestWriter }: SourceStatus,
+  auditBytesMax: number | undefined,
+): readonly string[] {
   return [
     `Capture   ${plural(changes, 'change')} kept in ${formatBytes(bytes)}, newest number ${formatExactly(sequence)}`,
+    ...(auditBytesMax === undefined ? [] : [limit(bytes, auditBytesMax)]),
     ...(oldestWriter === undefined ? [] : [`Unseen    ${writer(oldestWriter)}`]),
     '',
     ...(pipelines.length === 0 ? ['No pipeline is registered.'] : pipelineLines(pipelines)),
@@ -58,6 +79,11 @@ function pipelineLines(pipelines: readonly PipelineStatus[]): readonly string[] 
     ),
     ...failures,
   ]
+}
+
+function limit(bytes: number, bytesMax: number): string {
+  const share = bytes > bytesMax ? 'EXCEEDED' : `${Math.floor((bytes / bytesMax) * 100)} % of it taken`
+  return `Limit     ${formatBytes(bytesMax)}, ${share}`
 }
 
 const phases = { full: ' (copying)', incremental: ' (following)' } as const
