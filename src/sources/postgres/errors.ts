@@ -39,6 +39,7 @@ const hints: Partial<Record<SyncErrorCode, string>> = {
   E_UNREACHABLE: 'Check the host and port, and that PostgreSQL accepts connections from here.',
   E_CONNECTION_LOST:
     'Try again. If that does not help, check that it is PostgreSQL that listens there, and that it is not restarting.',
+  E_BUSY: 'It passes as a rule: try again. If it does not, pg_stat_activity says who has the connections or the locks.',
   E_AUTH: 'Check the user name and the password.',
   E_UNKNOWN_DATABASE: 'Check the database name.',
   E_RLS_FILTERED: 'Use a role that owns the table or has BYPASSRLS: row level security would hide rows.',
