@@ -11,11 +11,12 @@ export function describeAuditLimit({ state, bytes, neededBytes }: AuditLimitOutc
 Removed it, with all triggers and functions of surreal-sync: changes are no longer captured.
 ${afterwards}\n`
   }
+  const use = neededBytes === 0 ? 'pipelines need none of it any more' : `pipelines still need about ${needed} of it`
   const remedy =
     neededBytes > bytesMax / 2
       ? 'See which pipeline is behind: surreal-sync status postgresql'
-      : 'The rest of it is used again before it grows.'
-  return `The audit table takes ${size}, more than its limit of ${limit}; pipelines still need about ${needed} of it.\n${remedy}\n`
+      : 'Room that is not needed is used again before it grows.'
+  return `The audit table takes ${size}, more than its limit of ${limit}; ${use}.\n${remedy}\n`
 }
 
 /** One sentence. */

@@ -13,6 +13,7 @@ import { printable } from './printable.js'
 import type { Flags } from './settings.js'
 import { sourceOf, sourceSettingsOf } from './source-of.js'
 import { describeStatus, statusAsJson } from './status-report.js'
+import { columnsOfTerminal } from './wrapped.js'
 
 interface StatusFlags extends Flags {
   readonly json?: boolean
@@ -66,7 +67,7 @@ async function runStatus(flags: StatusFlags, io: CommandLineIo): Promise<void> {
     const { address } = source
     const text = flags.json
       ? `${statusAsJson(status, auditBytesMax)}\n`
-      : describeStatus(status, { address, auditBytesMax })
+      : describeStatus(status, { address, auditBytesMax, columns: columnsOfTerminal(io.stdout) })
     io.stdout.write(text)
     return status
   }
