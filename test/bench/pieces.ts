@@ -1,9 +1,10 @@
 /** What a sync would send, encoded beforehand, and the sending of it. */
+
+import { Connection } from '../../src/connections/surreal/connection.js'
 import type { RowBatch } from '../../src/core/batch.js'
 import type { Source } from '../../src/core/source.js'
 import { Catalog } from '../../src/sinks/surreal/catalog.js'
 import { CborWriter } from '../../src/sinks/surreal/cbor-writer.js'
-import { Connection } from '../../src/sinks/surreal/connection.js'
 import { defineDatabases, defineState, defineTargets } from '../../src/sinks/surreal/definitions.js'
 import { findEncoding } from '../../src/sinks/surreal/encoding.js'
 import { Lane } from '../../src/sinks/surreal/lane.js'

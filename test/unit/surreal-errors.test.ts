@@ -1,7 +1,6 @@
 import { inspect } from 'node:util'
 import { CallTerminatedError, HttpConnectionError, parseRpcError, UnexpectedConnectionError } from 'surrealdb'
 import { expect, it } from 'vitest'
-import { SyncError } from '../../src/core/errors.js'
 import {
   isConflict,
   isConsequence,
@@ -9,7 +8,8 @@ import {
   isMissingTable,
   thrownText,
   toSyncError,
-} from '../../src/sinks/surreal/errors.js'
+} from '../../src/connections/surreal/errors.js'
+import { SyncError } from '../../src/core/errors.js'
 
 function server(message: string, kind = 'Internal', details?: { kind: string }) {
   return parseRpcError({ code: -32_000, kind, message, details } as Parameters<typeof parseRpcError>[0])

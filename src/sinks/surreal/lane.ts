@@ -1,16 +1,16 @@
 /** One writer: a connection, and a state record that proves and fences its transactions. */
 import { randomUUID } from 'node:crypto'
 import { BoundExcluded, BoundIncluded, RecordId, RecordIdRange } from 'surrealdb'
+import type { Connection } from '../../connections/surreal/connection.js'
+import { isConflict, isExistingRecord, notApplied, thrownText, toSyncError } from '../../connections/surreal/errors.js'
+import { type Answer, ask, askValue } from '../../connections/surreal/query.js'
+import { pause } from '../../connections/surreal/settle.js'
 import { SyncError } from '../../core/errors.js'
 import type { Abortable } from '../../core/source.js'
-import type { Connection } from './connection.js'
 import { cborBinding, type Encoding } from './encoding.js'
-import { isConflict, isExistingRecord, notApplied, thrownText, toSyncError } from './errors.js'
 import { fenceError } from './fence-error.js'
 import type { ClaimedLease } from './lease.js'
 import { type Progress, progressBindings, wroteLast } from './progress.js'
-import { type Answer, ask, askValue } from './query.js'
-import { pause } from './settle.js'
 import {
   claimTransaction,
   type FieldChanges,

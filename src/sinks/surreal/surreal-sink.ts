@@ -1,5 +1,6 @@
 /** Writes batches into SurrealDB. */
 import { randomUUID } from 'node:crypto'
+import { Connection } from '../../connections/surreal/connection.js'
 import type { Alteration } from '../../core/alteration.js'
 import { type Batch, isBarrier } from '../../core/batch.js'
 import type { Checkpoint, CheckpointStore } from '../../core/checkpoint.js'
@@ -12,7 +13,6 @@ import type { Abortable, BatchLimits, RunContext } from '../../core/source.js'
 import { alterRecords, isAlterable } from './alter.js'
 import { BatchWriter } from './batch-writer.js'
 import { Catalog } from './catalog.js'
-import { Connection } from './connection.js'
 import { defineDatabases, defineQuarantine, defineState, defineTargets } from './definitions.js'
 import { type CommitTarget, DeltaCommit } from './delta-commit.js'
 import { type ExamineSinkOptions, examineTarget } from './examination.js'
@@ -31,7 +31,6 @@ import type { TablePlan } from './table-plan.js'
 import { WriterPool } from './writer-pool.js'
 
 export type {
-  SurrealAddressOptions,
   SurrealFactoryOptions,
   SurrealSinkOptions,
   SurrealSinkSettings,
