@@ -25,12 +25,23 @@ function addProtection(command: Command): void {
     .option('--lock-timeout <duration>', 'how long a statement waits for a lock (default: 2s)')
     .option('--statement-timeout <duration>', 'how long a statement may take (default: no limit)')
     .option('--max-replication-lag <size>', 'pause copying while a standby is further behind: 64MB')
+  addAuditLimit(command)
+}
+
+/** The flags of whatever looks at the size of the change table. */
+export function addAuditLimit(command: Command): Command {
+  return command
     .option('--audit-limit <size>', 'size of the change table beyond which the policy holds: 20GB')
     .addOption(
       new Option('--audit-limit-policy <how>', 'warn, or remove all that is installed (default: warn)').choices(
         auditLimitPolicies,
       ),
     )
+}
+
+/** The same for those that only say how large it is. */
+export function addAuditLimitSize(command: Command): Command {
+  return command.option('--audit-limit <size>', 'exit with 3 if the change table is larger: 20GB')
 }
 
 /** The flags of commands that look at both sides without replicating: they read and write as the pipeline does. */

@@ -10,6 +10,7 @@ import { type PlanParts, planReport, planReportAsJson } from './plan-report.js'
 import { addPostgresql } from './postgresql-command.js'
 import type { Flags } from './settings.js'
 import { type Sides, settleSides } from './sides.js'
+import { columnsOfTerminal } from './wrapped.js'
 
 interface PlanFlags extends Flags {
   readonly json?: boolean
@@ -52,7 +53,7 @@ async function runPlan(flags: PlanFlags, io: CommandLineIo): Promise<void> {
       target: sides.target?.sink,
       content: await survey(sides, tables, signal),
     }
-    io.stdout.write(flags.json ? `${planReportAsJson(parts)}\n` : planReport(parts))
+    io.stdout.write(flags.json ? `${planReportAsJson(parts)}\n` : planReport(parts, columnsOfTerminal(io.stdout)))
   })
 }
 

@@ -11,9 +11,11 @@ import { AuditDelta, type DeltaScope } from './audit-delta.js'
 import { type NamedTables, peekTables } from './audit-rows.js'
 import type { Connections } from './connections.js'
 import { lastSequence, lockHolders } from './fence.js'
+import { verifyAudit } from './identity.js'
 import { pause } from './pause.js'
 import type { Progress } from './progress.js'
 import type { AuditNames } from './schema.sql.js'
+import type { Session } from './session.js'
 import type { StructureWatch } from './structure-watch.js'
 import type { Lock } from './table-locks.js'
 
@@ -95,9 +97,13 @@ export class AuditReader {
     const { connections, names, progress, structure } = this.#reading
     const { tracker, held } = progress
     await this.#look()
-    const tables = await connections.use(async (session) => {
+    const peek = async (session: Session) => {
       if (tracker.gaps.length > 0) tracker.fence(await lockHolders(session, names))
       return peekTables(session, names, tracker, this.#rowsMax)
+    }
+    const tables = await connections.use(peek).catch(async (error: unknown) => {
+      if (stateOf(error) === '42P01') await this.#verify()
+      throw error
     })
     await structure.add(tables.asked)
     const waiting = held.tables.size > 0 || structure.unapplied.size > 0
@@ -112,7 +118,7 @@ export class AuditReader {
   async #look(): Promise<void> {
     const startedAt = performance.now()
     if (startedAt < this.#lookAt) return
-    await this.#reading.structure.look()
+    await this.#lookAtStructure()
     const now = performance.now()
     const waitMs = Math.max(limits.lookMsMin, (now - startedAt) * limits.lookShare)
     this.#lookAt = now + Math.min(limits.lookMsMax, waitMs)
@@ -132,8 +138,19 @@ export class AuditReader {
       if (attempt === limits.openAttemptsMax) {
         throw new SyncError('E_BUSY', 'The structure of the tables keeps changing')
       }
-      await this.#reading.structure.look()
+      await this.#lookAtStructure()
     }
+  }
+
+  /** Whoever has removed everything is not to be answered by installing it again. */
+  async #lookAtStructure(): Promise<void> {
+    await this.#verify()
+    await this.#reading.structure.look()
+  }
+
+  #verify(): Promise<void> {
+    const { connections, names, progress } = this.#reading
+    return connections.use((session) => session.within('look', () => verifyAudit(session, names, progress.incarnation)))
   }
 
   /** Yields a delta that says something, then takes in that it was applied. */

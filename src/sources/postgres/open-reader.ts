@@ -7,6 +7,7 @@ import { type AuditState, readAuditState } from './audit-schema.js'
 import { type CaptureState, isCapturing } from './capture-state.js'
 import type { Connections } from './connections.js'
 import type { Consumer } from './consumers.js'
+import { detachedError } from './detachment.js'
 import { GapTracker } from './gap-tracker.js'
 import { HeldTables } from './held-tables.js'
 import { readIdentity, verifyPosition } from './identity.js'
@@ -124,7 +125,10 @@ async function verify(
   const identity = await readIdentity(session)
   await verifyPosition(session, names, position, identity)
   const audit = await readAuditState(session, names)
-  if (audit.relation === undefined) throw notCaptured(`There is no audit table ${names.changes}`)
+  if (audit.relation === undefined) {
+    const detached = await detachedError(session, names, undefined)
+    throw detached ?? notCaptured(`There is no audit table ${names.changes}`)
+  }
   return { identity, audit }
 }
 
