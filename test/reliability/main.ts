@@ -11,6 +11,8 @@ import { amountNames, type Section } from './section.js'
 
 const sections: Readonly<Record<string, Section>> = {
   crashes: async (options) => (await import('./crashes.js')).crashes(options),
+  mutants: async (options) => (await import('./mutation.js')).mutation(options),
+  reads: async (options) => (await import('./reads.js')).reads(options),
   histories: async (options) => (await import('./histories.js')).histories(options),
 }
 
