@@ -25,6 +25,8 @@ export interface KillReport {
   /** What was going on when it was killed. */
   readonly killed: { copying: number; betweenParts: number; following: number; beforeAnything: number }
   readonly faults: { postgresRestarts: number; targetKills: number; freezes: number }
+  /** Runs that ended with 4 because a database was gone when they began. */
+  readonly gaveUpAtItsStart: number
   /** Copies that went on where they had been. */
   readonly resumedCopies: number
   readonly comparisons: number
@@ -43,6 +45,8 @@ export interface KillReport {
 const id = 'ledger'
 const limits = { delayMs: 1_500, compareEvery: 25, freezeMs: 1_000, readEveryMs: 60 }
 const chunkCount = 4
+/** Trying again later may help. */
+const exitCodeOfLater = 4
 
 /** What it has said, and at most how long after that it is killed. */
 const moments = {
@@ -91,7 +95,7 @@ class Series {
   readonly counts = {
     killed: { copying: 0, betweenParts: 0, following: 0, beforeAnything: 0 },
     faults: { postgresRestarts: 0, targetKills: 0, freezes: 0 },
-    resumedCopies: 0,
+    ...{ gaveUpAtItsStart: 0, resumedCopies: 0 },
   }
   readonly verified = {
     ...{ comparisons: 0, lost: 0, doubled: 0, reordered: 0, differences: 0, rowsCompared: 0, appends: 0 },
@@ -125,10 +129,12 @@ class Series {
     // A delta of several parts, mostly.
     if (this.#dice.chance(0.75)) await this.#tellers.changeBulk()
     await pause((this.#dice.between(0, 1_000) / 1_000) * moments[moment].delayMs)
-    await this.#disturb(number % 10, command)
+    const databaseWasGone = await this.#disturb(number % 10, command)
     command.kill('SIGKILL')
     const ended = await command.ended
-    if (ended.signal !== 'SIGKILL') this.#fail(number, `it ended with ${ended.code}: ${lastLines(ended)}`)
+    // A run that is only beginning does not wait for a database that is not there.
+    if (databaseWasGone && ended.code === exitCodeOfLater) this.counts.gaveUpAtItsStart += 1
+    else if (ended.signal !== 'SIGKILL') this.#fail(number, `it ended with ${ended.code}: ${lastLines(ended)}`)
     this.#checkResumption(ended.stderr)
     await this.#inspect(number)
   }
@@ -181,7 +187,8 @@ class Series {
     return this.#place.start('sync', ['--id', id, '--log-level', 'debug', '--concurrency', '1', ...flags])
   }
 
-  async #disturb(turn: number, command: Command): Promise<void> {
+  /** Returns whether a database was gone meanwhile. */
+  async #disturb(turn: number, command: Command): Promise<boolean> {
     const { faults } = this.counts
     if (turn === 3) {
       await this.#place.postgres.restart('immediate')
@@ -194,8 +201,9 @@ class Series {
       await pause(this.#dice.between(0, limits.freezeMs))
       if (this.#dice.chance(0.5)) command.kill('SIGCONT')
       faults.freezes += 1
-    } else return
+    } else return false
     await pause(this.#dice.between(0, limits.delayMs))
+    return turn !== 9
   }
 
   /** A run that says that it resumes a copy has every part that was finished, and copies none of them again. */
