@@ -9,6 +9,11 @@ export {
 } from './checkpoints/postgres.js'
 export { SurrealCheckpointStore, type SurrealCheckpointStoreOptions } from './checkpoints/surreal.js'
 export { defineConfig, type SyncConfig } from './config/sync-config.js'
+export type { PostgresPassword } from './connections/postgres/connection-settings.js'
+export type { PostgresTlsOptions, SslMode } from './connections/postgres/tls-settings.js'
+export type { SurrealAddressOptions } from './connections/surreal/access.js'
+export type { AuthLevel, SurrealToken } from './connections/surreal/dial.js'
+export type { SurrealTlsOptions } from './connections/surreal/tls.js'
 export type { Alteration } from './core/alteration.js'
 export {
   type Batch,
@@ -88,23 +93,19 @@ export {
 export { type RepairOptions, type RepairResult, repair } from './repair/repair.js'
 export { FanOutSink } from './sinks/fan-out/fan-out-sink.js'
 export { NdjsonSink, type NdjsonSinkOptions, type NdjsonStream } from './sinks/ndjson/ndjson-sink.js'
-export type { AuthLevel, SurrealToken } from './sinks/surreal/dial.js'
 export type { ExamineSinkOptions } from './sinks/surreal/examination.js'
 export { describeMapping, type Mapping, type TargetField, type TargetTable } from './sinks/surreal/mapping.js'
 export type { ExistingRecords } from './sinks/surreal/ownership.js'
 export {
-  type SurrealAddressOptions,
   type SurrealFactoryOptions,
   SurrealSink,
   type SurrealSinkOptions,
   type SurrealSinkSettings,
 } from './sinks/surreal/surreal-sink.js'
 export type { TargetContent } from './sinks/surreal/survey.js'
-export type { SurrealTlsOptions } from './sinks/surreal/tls.js'
 export type { PipelineStatus, SourceStatus, WriterStatus } from './sources/postgres/audit-status.js'
 export type { TriggerLevel } from './sources/postgres/capture-function.js'
 export type { CapturedTable } from './sources/postgres/captured-tables.js'
-export type { PostgresPassword } from './sources/postgres/connection-settings.js'
 export type { ExamineSourceOptions, SourceExamination } from './sources/postgres/examination.js'
 export type { InstallScriptOptions } from './sources/postgres/install-script.js'
 export type { AuditLimitPolicy, ProtectionOptions } from './sources/postgres/protection.js'
@@ -113,7 +114,6 @@ export type { SnapshotMode } from './sources/postgres/snapshot.js'
 export type { LeftOutTable, PlannedTable, SourcePlan } from './sources/postgres/source-plan.js'
 export type { KeylessTables } from './sources/postgres/table-selection.js'
 export type { ShapingOptions } from './sources/postgres/table-shape.js'
-export type { PostgresTlsOptions, SslMode } from './sources/postgres/tls-settings.js'
 export { PostgresTriggerSource, type PostgresTriggerSourceOptions } from './sources/postgres/trigger-source.js'
 export type { TableTotals } from './verify/comparison.js'
 export type { Holding, SourceAccess, TargetAccess, VerifiableSource, VerifiableTarget } from './verify/sides.js'

@@ -11,17 +11,21 @@ import { describe, expect, it } from 'vitest'
 /** Which folders of src each folder may import besides itself. What is not listed is forbidden, new folders too. */
 const folders: Record<string, { readonly imports: readonly string[]; readonly lazily?: readonly string[] }> = {
   core: { imports: [] },
+  'connections/*': { imports: ['core'] },
   engine: { imports: ['core'] },
-  'sources/*': { imports: ['core'] },
-  'sinks/*': { imports: ['core'] },
-  checkpoints: { imports: ['core'] },
+  'sources/*': { imports: ['core', 'connections/*'] },
+  'sinks/*': { imports: ['core', 'connections/*'] },
+  checkpoints: { imports: ['core', 'connections/*'] },
   verify: { imports: ['core'] },
   repair: { imports: ['core', 'engine', 'verify'] },
   observe: { imports: ['core'] },
   testing: { imports: ['core'] },
-  config: { imports: ['core', 'sources/*', 'sinks/*'] },
+  config: { imports: ['core', 'connections/*', 'sources/*', 'sinks/*'] },
   'index.ts': {
-    imports: ['core', 'engine', 'sources/*', 'sinks/*', 'checkpoints', 'verify', 'repair', 'observe', 'config'],
+    imports: [
+      ...['core', 'connections/*', 'engine', 'sources/*', 'sinks/*', 'checkpoints'],
+      ...['verify', 'repair', 'observe', 'config'],
+    ],
   },
   demo: { imports: ['index.ts', 'verify'] },
   cli: { imports: ['index.ts'], lazily: ['demo'] },
@@ -29,10 +33,10 @@ const folders: Record<string, { readonly imports: readonly string[]; readonly la
 
 /** Which files of src may import a package. A package that is not listed may be imported nowhere. */
 const packages: Record<string, readonly RegExp[]> = {
-  pg: [/^sources\/postgres\//, /^checkpoints\/postgres(-connection)?\.ts$/, /^demo\//],
-  surrealdb: [/^sinks\/surreal\//, /^checkpoints\/surreal(-connection)?\.ts$/, /^demo\//],
-  '@surrealdb/node': [/^sinks\/surreal\//, /^checkpoints\/surreal-connection\.ts$/, /^demo\//],
-  ws: [/^sinks\/surreal\//],
+  pg: [/^(connections|sources)\/postgres\//, /^checkpoints\/postgres-client\.ts$/, /^demo\//],
+  surrealdb: [/^(connections|sinks)\/surreal\//, /^checkpoints\/surreal\.ts$/, /^demo\//],
+  '@surrealdb/node': [/^connections\/surreal\//, /^demo\//],
+  ws: [/^connections\/surreal\//],
   eventemitter3: [/^engine\//],
   '@opentelemetry/api': [/^observe\/trac(e|ing)\.ts$/],
   'prom-client': [/^observe\/(metrics|prom-client\.d)\.ts$/], // bundled: a development dependency
@@ -77,19 +81,28 @@ function violation({ file, specifier, kind }: Import): string | undefined {
   const target = targetOf(file, specifier)
   if (target.startsWith('../')) return `${file}: ${specifier} leaves src`
   const to = folderOf(target)
-  if (from === to || rule.imports.includes(patternOf(to))) return undefined
+  if (from === to) return undefined
+  if (isOfAnotherDatabase(from, to)) return `${file}: ${from} may not import ${to} (${specifier})`
+  if (rule.imports.includes(patternOf(to))) return undefined
   if (!rule.lazily?.includes(patternOf(to))) return `${file}: ${from} may not import ${to} (${specifier})`
   return kind === 'static' ? `${file}: ${from} may import ${to} only by import() (${specifier})` : undefined
 }
 
-/** `sources/postgres` for sources and sinks, which must not know their siblings; else the first segment. */
+/** `sources/postgres` for those that must not know their siblings: sources, sinks and connections. Else the first segment. */
 function folderOf(file: string): string {
   const [first = '', second = ''] = file.split('/')
-  return first === 'sources' || first === 'sinks' ? `${first}/${second}` : first
+  return ['connections', 'sources', 'sinks'].includes(first) ? `${first}/${second}` : first
 }
 
 function patternOf(folder: string): string {
-  return folder.replace(/^(sources|sinks)\/[^./]+$/, '$1/*')
+  return folder.replace(/^(connections|sources|sinks)\/[^./]+$/, '$1/*')
+}
+
+/** A source or sink connects to its own database alone: `sinks/surreal` by `connections/surreal`. */
+function isOfAnotherDatabase(from: string, to: string): boolean {
+  const [, own] = from.split('/')
+  const [kind, database] = to.split('/')
+  return kind === 'connections' && own !== undefined && own !== database
 }
 
 function packageOf(specifier: string): string {
@@ -239,9 +252,12 @@ describe('this test', () => {
     ['engine/retry.ts', 'node:timers/promises'],
     ['sources/postgres/pool.ts', 'pg'],
     ['sources/postgres/pool.ts', '../../core/errors.js'],
-    ['sinks/surreal/connection.ts', '@surrealdb/node', 'lazy'],
-    ['sinks/surreal/connection.ts', 'ws', 'lazy'],
-    ['checkpoints/postgres.ts', 'pg'],
+    ['connections/surreal/dial.ts', '@surrealdb/node', 'lazy'],
+    ['connections/surreal/dial.ts', 'ws'],
+    ['sources/postgres/pool.ts', '../../connections/postgres/dial.js'],
+    ['sinks/surreal/lane.ts', '../../connections/surreal/connection.js'],
+    ['checkpoints/postgres.ts', '../connections/postgres/dial.js', 'lazy'],
+    ['checkpoints/surreal.ts', '../connections/surreal/dial.js'],
     ['demo/queries.ts', '../verify/surreal-value.js'],
     ['index.ts', './sources/postgres/trigger-source.js'],
     ['demo/servers.ts', '../index.js'],
@@ -265,10 +281,16 @@ describe('this test', () => {
     ['sources/postgres/pool.ts', '../mysql/pool.js'],
     ['sources/postgres/pool.ts', 'surrealdb'],
     ['sources/pool.ts', '../core/errors.js'],
+    ['sources/postgres/pool.ts', '../../connections/surreal/dial.js'],
+    ['connections/postgres/dial.ts', '../../sources/postgres/session.js'],
+    ['connections/postgres/dial.ts', '../surreal/dial.js'],
+    ['connections/postgres/dial.ts', 'surrealdb'],
+    ['engine/full.ts', '../connections/postgres/dial.js'],
     ['sinks/surreal/types.ts', '../../sources/postgres/types.js'],
+    ['sinks/surreal/types.ts', 'ws'],
     ['sinks/surreal/types.ts', 'eventemitter3'],
     ['checkpoints/file.ts', 'pg'],
-    ['checkpoints/surreal.ts', '../sinks/surreal/connection.js'],
+    ['checkpoints/surreal.ts', '../sinks/surreal/lane.js'],
     ['verify/comparison.ts', 'pg/lib/client.js'],
     ['verify/source-reader.ts', 'pg', 'type'],
     ['verify/source-reader.ts', '../sources/postgres/types.js'],

@@ -1,10 +1,13 @@
 /** Checkpoints in a table of PostgreSQL, beside what is replicated or elsewhere. */
-import type { Client } from 'pg'
+import { type PostgresPassword, parseConnection } from '../connections/postgres/connection-settings.js'
+import type { PostgresTlsOptions } from '../connections/postgres/tls-settings.js'
 import type { Checkpoint, CheckpointStore } from '../core/checkpoint.js'
 import { SyncError } from '../core/errors.js'
+import type { RunContext } from '../core/source.js'
 import { decodeCheckpoint, encodeCheckpoint } from './checkpoint-text.js'
 import { InTurn } from './in-turn.js'
-import { isAlreadyMade, isMissingRelation, postgresError } from './postgres-errors.js'
+import { PostgresClient } from './postgres-client.js'
+import { isAlreadyMade, isMissingRelation, storeError } from './postgres-errors.js'
 
 /** What is needed of a client or a pool of the package `pg`, or of another that fits. */
 export interface PostgresQueries {
@@ -18,10 +21,18 @@ export type PostgresCheckpointStoreOptions = {
 } & (
   | {
       /**
-       * `postgresql://user:password@host:5432/database`. The store connects when it is used, over TLS unless the URL has an
-       * `sslmode` that says otherwise or a server near by offers none.
+       * `postgresql://user:password@host:5432/database`, read as the `url` of a {@link PostgresTriggerSource} is: what is missing
+       * comes from `PGHOST`, `PGUSER`, `PGPASSWORD`, `PGPASSFILE` or `~/.pgpass`, `PGSSLMODE` and so on, and `sslmode` means
+       * what it means to libpq. Without one the server is verified in full, and only hosts near by may offer no TLS.
        */
       readonly url: string
+      /** In place of those in the connection string. */
+      readonly database?: string
+      readonly user?: string
+      /** Or a function that gets it: it is called for every new connection. */
+      readonly password?: PostgresPassword
+      /** In place of the parameters `sslmode`, `sslrootcert` and so on of the connection string. */
+      readonly tls?: PostgresTlsOptions
       readonly client?: undefined
     }
   | {
@@ -31,7 +42,8 @@ export type PostgresCheckpointStoreOptions = {
     }
 )
 
-const limits = { connectMsMax: 10_000, queryMsMax: 30_000, definitionsMax: 5 }
+/** How often others may make the table, or remove it, while a statement needs it. */
+const definitionsMax = 5
 const ownTable = 'surreal_sync_checkpoints'
 
 /**
@@ -43,25 +55,31 @@ const ownTable = 'surreal_sync_checkpoints'
  * `select id, checkpoint::jsonb -> 'checkpoint', saved_at from surreal_sync.surreal_sync_checkpoints`.
  */
 export class PostgresCheckpointStore implements CheckpointStore {
-  readonly #url: string | undefined
-  readonly #given: PostgresQueries | undefined
+  readonly #queries: () => Promise<PostgresQueries>
+  /** Undefined where the caller gave a client. */
+  readonly #own: PostgresClient | undefined
   readonly #schema: string
   readonly #table: string
   readonly #turns = new InTurn()
-  #own: Client | undefined
 
   /** @throws SyncError `E_CONFIG` */
-  constructor({ url, client, schema = 'surreal_sync' }: PostgresCheckpointStoreOptions) {
-    if (url === undefined && client === undefined) {
+  constructor({ client, schema = 'surreal_sync', ...place }: PostgresCheckpointStoreOptions) {
+    if (client !== undefined) {
+      this.#queries = async () => client
+    } else if (place.url !== undefined) {
+      const own = new PostgresClient(parseConnection(place.url, place))
+      this.#own = own
+      this.#queries = () => own.queries()
+    } else {
       throw new SyncError('E_CONFIG', 'The PostgreSQL checkpoint store has neither a url nor a client')
     }
-    if (url !== undefined && !/^postgres(ql)?:\/\//i.test(url)) {
-      throw new SyncError('E_CONFIG', 'The PostgreSQL connection string does not begin with postgresql://')
-    }
-    this.#url = url
-    this.#given = client
     this.#schema = quoted(schema)
     this.#table = `${this.#schema}.${ownTable}`
+  }
+
+  /** From now on hears of a connection that others may read along (`plaintext`), or answer (`tls_unverified`). */
+  async open({ warn }: Pick<RunContext, 'warn'>): Promise<void> {
+    if (this.#own !== undefined) this.#own.warn = warn
   }
 
   /** @throws SyncError `E_CHECKPOINT_CORRUPT`, or what kept it from reading */
@@ -112,11 +130,7 @@ export class PostgresCheckpointStore implements CheckpointStore {
   }
 
   async close(): Promise<void> {
-    await this.#turns.run(async () => {
-      const client = this.#own
-      this.#own = undefined
-      await client?.end().catch(() => undefined)
-    })
+    await this.#turns.run(async () => this.#own?.close())
   }
 
   /**
@@ -130,19 +144,19 @@ export class PostgresCheckpointStore implements CheckpointStore {
   ): Promise<readonly object[]> {
     return this.#turns.run(async () => {
       try {
-        const client = this.#given ?? (await this.#connected())
+        const client = await this.#queries()
         for (let attempt = 1; ; attempt += 1) {
           try {
             const { rows } = await client.query(text, values)
             return rows
           } catch (error) {
-            if (define === undefined || !isMissingRelation(error) || attempt === limits.definitionsMax) throw error
+            if (define === undefined || !isMissingRelation(error) || attempt === definitionsMax) throw error
             await define(client)
           }
         }
       } catch (error) {
-        const known = postgresError(error)
-        if (known.retryable) this.#drop()
+        const known = storeError(error)
+        if (known.retryable) void this.#own?.close()
         throw known
       }
     })
@@ -162,23 +176,6 @@ export class PostgresCheckpointStore implements CheckpointStore {
     } catch (error) {
       if (!isAlreadyMade(error)) throw error
     }
-  }
-
-  async #connected(): Promise<Client> {
-    if (this.#own !== undefined) return this.#own
-    const { connectPostgres } = await import('./postgres-connection.js')
-    const client = await connectPostgres(this.#url ?? '', limits)
-    client.on('error', () => {
-      if (this.#own === client) this.#drop()
-    })
-    this.#own = client
-    return client
-  }
-
-  #drop(): void {
-    const client = this.#own
-    this.#own = undefined
-    void client?.end().catch(() => undefined)
   }
 
   /** The setting lasts for this statement, which is a transaction of its own. */

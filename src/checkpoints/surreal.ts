@@ -1,39 +1,38 @@
 /** Checkpoints in a table of SurrealDB. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Surreal } from 'surrealdb'
+import { dialAddress, type SurrealAddressOptions } from '../connections/surreal/access.js'
+import { parseAddress } from '../connections/surreal/address.js'
+import { Connection } from '../connections/surreal/connection.js'
+import { customDial } from '../connections/surreal/dial.js'
+import { toSyncError } from '../connections/surreal/errors.js'
+import { type Answer, ask } from '../connections/surreal/query.js'
+import { findSelected, selectExisting } from '../connections/surreal/select-database.js'
+import { tlsWarning } from '../connections/surreal/tls.js'
 import type { Checkpoint, CheckpointStore } from '../core/checkpoint.js'
 import { SyncError } from '../core/errors.js'
+import type { SyncWarning } from '../core/events.js'
+import type { RunContext } from '../core/source.js'
 import { decodeCheckpoint, encodeCheckpoint } from './checkpoint-text.js'
 import { InTurn } from './in-turn.js'
-import { isMissing, surrealError } from './surreal-errors.js'
+import { isMissing, storeError } from './surreal-errors.js'
 
 const conflictAttemptsMax = 10
 const conflictDelayMs = 15
 
-/** Where a {@link SurrealCheckpointStore} keeps checkpoints: an address, or a connection of the program. */
+/**
+ * Where a {@link SurrealCheckpointStore} keeps checkpoints: an address, or a connection of the program. A server is spoken to by
+ * HTTP, or HTTPS where the address begins with `wss://`, in any case.
+ */
 export type SurrealCheckpointStoreOptions =
-  | {
-      /**
-       * `http://`, `https://`, `ws://`, `wss://` and a host, or `mem://`, `surrealkv://PATH`, `rocksdb://PATH`. A server is
-       * spoken to by HTTP in any case.
-       */
-      readonly url: string
-      readonly namespace: string
-      readonly database: string
-      readonly username?: string
-      readonly password?: string
-      /** Where the user is defined. By default the root, the namespace and the database are tried in turn. */
-      readonly authLevel?: 'root' | 'namespace' | 'database'
-      readonly connect?: undefined
-    }
+  | SurrealAddressOptions
   | {
       /** Returns a connected, signed-in instance that uses a database. Called again after a failure. The caller closes it. */
       readonly connect: () => Promise<Surreal>
       readonly url?: undefined
     }
 
-const callMsMax = 30_000
-const closeMsMax = 5_000
+const timeouts = { connectMsMax: 10_000, callMsMax: 30_000 }
 const ownTable = 'surreal_sync_checkpoints'
 
 /**
@@ -45,29 +44,51 @@ const ownTable = 'surreal_sync_checkpoints'
  * database file has one opener, so a sink and a store cannot both open one by its path.
  */
 export class SurrealCheckpointStore implements CheckpointStore {
-  readonly #options: SurrealCheckpointStoreOptions
+  readonly #connection: Connection
+  /** Undefined where the caller connects. */
+  readonly #place: Place | undefined
+  /** What an operator should know of the address. */
+  readonly #warning: SyncWarning | undefined
   readonly #turns = new InTurn()
-  #db: Surreal | undefined
-  /** Whether the connection uses the database. Not while there is none. */
-  #selected = false
+  /** Whether anything has been answered since the connection was opened. */
+  #proven = false
+  /** The connection that is known to use the database. None does while there is no database. */
+  #selectedOn: Surreal | undefined
 
   /** @throws SyncError `E_CONFIG` */
   constructor(options: SurrealCheckpointStoreOptions) {
-    if (options.url === undefined && typeof options.connect !== 'function') {
+    const { connectMsMax, callMsMax } = timeouts
+    if (options.url !== undefined) {
+      const given = parseAddress(options.url)
+      const { label, embedded } = given
+      // By HTTP every call is one request: there is no connection that could be lost between two saves.
+      const address = { ...parseAddress(options.url.replace(/^ws(s?):/i, 'http$1:')), label }
+      const { namespace, database, tls } = options
+      this.#place = { namespace, database, embedded }
+      this.#warning = tlsWarning(given, tls)
+      const dial = dialAddress(options, address, connectMsMax)
+      this.#connection = new Connection(dial, { callTimeoutMs: callMsMax, address: label })
+    } else if (typeof options.connect === 'function') {
+      const dial = customDial(options.connect, async () => undefined, connectMsMax)
+      this.#connection = new Connection(dial, { callTimeoutMs: callMsMax })
+    } else {
       throw new SyncError('E_CONFIG', 'The SurrealDB checkpoint store has neither a url nor a connect function')
     }
-    if (options.url !== undefined && (options.username === undefined) !== (options.password === undefined)) {
-      throw new SyncError('E_CONFIG', 'A username needs a password, and a password a username')
-    }
-    this.#options = options
+  }
+
+  /** Says if others may read the connection along (`plaintext`), or answer (`tls_unverified`). */
+  async open({ warn }: Pick<RunContext, 'warn'>): Promise<void> {
+    if (this.#warning === undefined) return
+    const { code, message } = this.#warning
+    warn({ code, message: `Where checkpoints are kept: ${message}` })
   }
 
   /** @throws SyncError `E_CHECKPOINT_CORRUPT`, or what kept it from reading */
   async load(syncId: string): Promise<Checkpoint | undefined> {
-    const { result, failure } = await this.#ask('SELECT VALUE checkpoint FROM $record;', { syncId })
+    const { results, failure } = await this.#ask('SELECT VALUE checkpoint FROM $record;', { syncId })
     if (isMissing(failure)) return undefined
-    if (failure !== undefined) throw surrealError(failure)
-    const [text] = Array.isArray(result) ? result : []
+    if (failure !== undefined) throw storeError(failure)
+    const [text] = [results.at(-1)].flat()
     if (text === undefined) return undefined
     return decodeCheckpoint(typeof text === 'string' ? text : '', syncId)
   }
@@ -79,16 +100,17 @@ export class SurrealCheckpointStore implements CheckpointStore {
     if (absent === true) return
     const verdict = failure instanceof Error ? failure.message : ''
     if (verdict.includes('surreal_sync: allowed')) return
-    throw verdict.includes('surreal_sync: forbidden') ? notApplied() : surrealError(failure)
+    throw verdict.includes('surreal_sync: forbidden') ? notApplied() : storeError(failure)
   }
 
   async save(syncId: string, checkpoint: Checkpoint): Promise<void> {
     const text = encodeCheckpoint(checkpoint, syncId)
     await this.#turns.run(async () => {
       for (let attempt = 1; ; attempt += 1) {
-        const { result, failure } = await this.#answer(upsert, { syncId, text, define: true })
-        const error = failure === undefined ? undefined : surrealError(failure)
-        if (error === undefined && (!Array.isArray(result) || result[0] !== text)) throw notApplied()
+        const { results, failure } = await this.#answer(upsert, { syncId, text, define: true })
+        const error = failure === undefined ? undefined : storeError(failure)
+        const [saved] = [results.at(-1)].flat()
+        if (error === undefined && saved !== text) throw notApplied()
         if (error === undefined) return
         // Another store saves under the same id at the same time.
         if (error.code !== 'E_BUSY' || attempt === conflictAttemptsMax) throw error
@@ -102,61 +124,53 @@ export class SurrealCheckpointStore implements CheckpointStore {
   }
 
   /** What one query answered: the result of its last statement, or the failure that is no consequence of another. */
-  #ask(query: string, question: Question): Promise<Answer> {
+  #ask(query: string, question: Question): Promise<StoreAnswer> {
     return this.#turns.run(() => this.#answer(query, question))
   }
 
-  async #answer(query: string, { syncId, text, define = false }: Question): Promise<Answer> {
-    try {
-      const { RecordId } = await import('surrealdb')
-      const db = await this.#connected()
-      const bindings = { record: new RecordId(ownTable, syncId), text }
-      if (!this.#selected) {
-        if (!define) return { absent: true }
-        await inTime(this.#makeDatabase(db))
+  async #answer(query: string, question: Question): Promise<StoreAnswer> {
+    for (;;) {
+      const proven = this.#proven
+      try {
+        const answer = await this.#connection.call((db) => this.#exchange(db, query, question), {})
+        this.#proven = true
+        if (answer.failure !== undefined && toSyncError(answer.failure).code === 'E_CONNECTION_LOST') await this.#drop()
+        return answer
+      } catch (error) {
+        const known = storeError(error)
+        if (this.#place?.embedded !== true) await this.#drop()
+        // By HTTP every request shows the token. When that has expired, whoever is let in once more gets another.
+        if (!proven || known.code !== 'E_AUTH') throw known
       }
-      const answer = await inTime(ask(db, query, bindings))
-      if (answer.failure !== undefined && surrealError(answer.failure).code === 'E_CONNECTION_LOST') await this.#drop()
-      if (!define || !isMissing(answer.failure)) return answer
-      const { failure } = await inTime(ask(db, definition))
-      return failure === undefined ? await inTime(ask(db, query, bindings)) : { failure }
-    } catch (error) {
-      await this.#drop()
-      throw surrealError(error)
     }
   }
 
-  async #connected(): Promise<Surreal> {
-    if (this.#db !== undefined) return this.#db
-    const options = this.#options
-    if (options.url === undefined) {
-      this.#db = await inTime(options.connect())
-      this.#selected = true
-    } else {
-      const { openSurreal } = await import('./surreal-connection.js')
-      this.#db = await openSurreal(options, inTime)
-      this.#selected = await inTime(selectExisting(this.#db, options))
+  async #exchange(db: Surreal, query: string, { syncId, text, define = false }: Question): Promise<StoreAnswer> {
+    const { RecordId } = await import('surrealdb')
+    const bindings = { record: new RecordId(ownTable, syncId), text }
+    if (this.#place !== undefined && this.#selectedOn !== db) {
+      if (!(await isSelected(db, this.#place))) {
+        if (!define) return { results: [], absent: true }
+        await makeDatabase(db, this.#place)
+      }
+      this.#selectedOn = db
     }
-    return this.#db
+    const answer = await ask(db, query, bindings)
+    if (!define || !isMissing(answer.failure)) return answer
+    const defined = await ask(db, definition)
+    return defined.failure === undefined ? ask(db, query, bindings) : defined
   }
 
-  /** A user of the database alone may not make it, and need not. */
-  async #makeDatabase(db: Surreal): Promise<void> {
-    if (this.#options.url === undefined) return
-    const { namespace, database } = this.#options
-    await ask(db, `DEFINE NAMESPACE IF NOT EXISTS ${quoted(namespace)};`)
-    await db.use({ namespace })
-    await ask(db, `DEFINE DATABASE IF NOT EXISTS ${quoted(database)};`)
-    await db.use({ namespace, database })
-    this.#selected = true
-  }
-
-  /** Those that the caller connected are the caller's to close. */
   async #drop(): Promise<void> {
-    const db = this.#db
-    this.#db = undefined
-    if (db !== undefined && this.#options.url !== undefined) await inTime(db.close(), closeMsMax).catch(() => undefined)
+    this.#proven = false
+    this.#selectedOn = undefined
+    await this.#connection.close()
   }
+}
+
+interface StoreAnswer extends Answer {
+  /** There is no database that could be asked. */
+  readonly absent?: true
 }
 
 interface Question {
@@ -166,16 +180,10 @@ interface Question {
   readonly define?: boolean
 }
 
-interface Answer {
-  readonly result?: unknown
-  readonly failure?: unknown
-  /** There is no database that could be asked. */
-  readonly absent?: true
-}
-
 interface Place {
   readonly namespace: string
   readonly database: string
+  readonly embedded: boolean
 }
 
 const definition = `DEFINE TABLE IF NOT EXISTS ${ownTable} TYPE ANY SCHEMALESS;`
@@ -187,29 +195,19 @@ LET $written = (UPSERT $record SET checkpoint = $text RETURN VALUE checkpoint);
 THROW 'surreal_sync: ' + (IF $written == [$text] { 'allowed' } ELSE { 'forbidden' });
 COMMIT;`
 
-async function ask(db: Surreal, query: string, bindings: Record<string, unknown> = {}): Promise<Answer> {
-  const responses = await db.query(query, bindings).responses()
-  const failures = responses.flatMap((response) => (response.success ? [] : [response.error]))
-  const own = failures.find(({ message }) => !message.startsWith('The query was not executed due to')) ?? failures[0]
-  if (own !== undefined) return { failure: own }
-  const last = responses.at(-1)
-  return { result: last?.success === true ? last.result : undefined }
+/** By HTTP a connection without a database may be answered from one that another chose, so it is asked. */
+async function isSelected(db: Surreal, { namespace, database }: Place): Promise<boolean> {
+  await selectExisting(db, { namespace, database })
+  const selected = await findSelected(db)
+  return selected.namespace === namespace && selected.database === database
 }
 
-/** SurrealDB 3 makes what is selected, and loading must not change anything. */
-async function selectExisting(db: Surreal, { namespace, database }: Place): Promise<boolean> {
-  if (await isAbsent(db, 'INFO FOR ROOT;', 'namespaces', namespace)) return false
+/** A user of the database alone may not make it, and need not. */
+async function makeDatabase(db: Surreal, { namespace, database }: Place): Promise<void> {
+  await ask(db, `DEFINE NAMESPACE IF NOT EXISTS ${quoted(namespace)};`)
   await db.use({ namespace })
-  if (await isAbsent(db, 'INFO FOR NS;', 'databases', database)) return false
+  await ask(db, `DEFINE DATABASE IF NOT EXISTS ${quoted(database)};`)
   await db.use({ namespace, database })
-  return true
-}
-
-/** Users that may not know are users of something that is there. */
-async function isAbsent(db: Surreal, query: string, kind: string, name: string): Promise<boolean> {
-  const { result, failure } = await ask(db, query)
-  const found: unknown = failure === undefined ? Reflect.get(Object(result), kind) : undefined
-  return typeof found === 'object' && found !== null && !Object.hasOwn(found, name)
 }
 
 function quoted(name: string): string {
@@ -220,24 +218,4 @@ function notApplied(): SyncError {
   return new SyncError('E_WRITE_NOT_APPLIED', 'SurrealDB accepted a checkpoint without saving it', {
     hint: 'Give the user the role EDITOR or OWNER on the database.',
   })
-}
-
-/** @throws SyncError `E_CONNECTION_LOST` if the call does not settle in time */
-async function inTime<T>(call: Promise<T>, timeoutMs = callMsMax): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(
-        new SyncError(
-          'E_CONNECTION_LOST',
-          `SurrealDB, where checkpoints are kept, did not answer within ${timeoutMs} ms`,
-        ),
-      )
-    }, timeoutMs)
-  })
-  try {
-    return await Promise.race([call, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }

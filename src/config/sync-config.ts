@@ -1,6 +1,7 @@
 /** What a config file may contain. */
+
+import type { AuthLevel } from '../connections/surreal/dial.js'
 import type { Deletes, Shaping, Transform } from '../core/shaping.js'
-import type { AuthLevel } from '../sinks/surreal/dial.js'
 import type { ExistingRecords } from '../sinks/surreal/ownership.js'
 import type { ValueSettings } from '../sinks/surreal/value-choices.js'
 import type { AuditLimitPolicy } from '../sources/postgres/protection.js'

@@ -1,4 +1,5 @@
 /** What is saved so that a restart resumes. */
+import type { RunContext } from './source.js'
 import type { Json } from './value.js'
 
 declare const positionBrand: unique symbol
@@ -28,6 +29,8 @@ export interface Checkpoint {
 
 /** Keeps the newest checkpoint of each pipeline. */
 export interface CheckpointStore {
+  /** Called first in every run. Need not connect: whatever may fail belongs into `load` and `probe`. */
+  open?(context: RunContext): Promise<void>
   /** The checkpoint saved last under this id, or undefined. @throws SyncError `E_CHECKPOINT_CORRUPT`, never a guess. */
   load(syncId: string): Promise<Checkpoint | undefined>
   /**

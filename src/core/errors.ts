@@ -94,8 +94,8 @@ export interface SyncErrorDetails {
 
 /**
  * An operating error. `message` is one sentence that says what happened and to what; `details.hint` says what to do.
- * Neither contains a cell value, a password or a URL with credentials. Nor does a `cause` that came from the driver of a source or sink: of those only names,
- * codes and places in code are kept. What a function of the caller's threw is the `cause` as it is.
+ * Neither contains a cell value, a password or a URL with credentials. Nor does a `cause` that came from the driver of a source, sink or checkpoint
+ * store: of those only names, codes and places in code are kept. What a function of the caller's threw is the `cause` as it is.
  */
 export class SyncError extends Error {
   override readonly name = 'SyncError'

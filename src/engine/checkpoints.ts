@@ -1,6 +1,7 @@
 /** Where a pipeline's checkpoints are: in the target beside its rows, in a store apart, or both. */
 import type { Checkpoint, CheckpointStore } from '../core/checkpoint.js'
 import type { Sink } from '../core/sink.js'
+import type { RunContext } from '../core/source.js'
 
 /** What is known before a run. */
 export interface Stored {
@@ -26,11 +27,18 @@ export class Checkpoints {
   /** The sink, where it is a store itself. */
   readonly #target: CheckpointStore | undefined
   readonly #apart: CheckpointStore | undefined
+  /** The sink is opened as such. */
+  readonly #isSink: boolean
 
   constructor(sink: Sink, chosen: CheckpointStore | undefined) {
     this.chosen = chosen !== undefined
     this.#target = sink.commit !== undefined && isStore(sink) ? sink : undefined
-    this.#apart = Object.is(chosen, sink) && this.#target !== undefined ? undefined : chosen
+    this.#isSink = Object.is(chosen, sink)
+    this.#apart = this.#isSink && this.#target !== undefined ? undefined : chosen
+  }
+
+  async open(context: RunContext): Promise<void> {
+    if (!this.#isSink) await this.#apart?.open?.(context)
   }
 
   async load(syncId: string): Promise<Stored> {

@@ -50,8 +50,10 @@ export class Retries {
     this.#signal?.throwIfAborted()
     this.#attempt += 1
     if (this.#attempt >= this.#policy.attemptsMax) {
+      const { hint = 'Run again when that has passed.', ...about } = error.details
       throw new SyncError('E_RETRY_EXHAUSTED', `Gave up after ${this.#attempt} tries: ${error.message}`, {
-        ...error.details,
+        ...about,
+        hint,
         cause: error,
       })
     }

@@ -183,6 +183,7 @@ export class SyncEngine extends IsolatingEmitter {
       if (options.until !== undefined) source.parse(options.until)
       await source.open?.(context)
       await sink.open?.(context)
+      await checkpoints.open(context)
       return await work()
     } finally {
       await this.#close(source, source.name)

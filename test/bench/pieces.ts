@@ -1,9 +1,10 @@
 /** What a sync would send, encoded beforehand, and the sending of it. */
+
+import { Connection } from '../../src/connections/surreal/connection.js'
 import type { RowBatch } from '../../src/core/batch.js'
 import type { Source } from '../../src/core/source.js'
 import { Catalog } from '../../src/sinks/surreal/catalog.js'
 import { CborWriter } from '../../src/sinks/surreal/cbor-writer.js'
-import { Connection } from '../../src/sinks/surreal/connection.js'
 import { defineDatabases, defineState, defineTargets } from '../../src/sinks/surreal/definitions.js'
 import { findEncoding } from '../../src/sinks/surreal/encoding.js'
 import { Lane } from '../../src/sinks/surreal/lane.js'
@@ -51,7 +52,7 @@ export async function encodeTable(source: Source, options: SurrealSinkOptions, k
 export async function openLanes({ config, plan }: Pieces): Promise<readonly Lane[]> {
   const lanes = Array.from({ length: config.writers }, (_, index) => {
     const connection = new Connection(config.dial, { callTimeoutMs: config.callTimeoutMs, address: config.address })
-    const lane = new Lane({ index, connection, writer: new CborWriter(config.choices.general) })
+    const lane = new Lane({ index, connection })
     lane.bind('bench_pure')
     return lane
   })

@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util'
 import pg from 'pg'
 import { startPostgres } from '../../src/demo/postgres-server.js'
 import { SyncEngine } from '../../src/engine/sync-engine.js'
+import { guardTriggers } from '../../src/sources/postgres/schema.sql.js'
 import { PostgresTriggerSource } from '../../src/sources/postgres/trigger-source.js'
 import { MemorySink } from '../../src/testing/index.js'
 import { type DrainFigures, measureDrain } from './source-drain.js'
@@ -24,7 +25,7 @@ const { values: flags } = parseArgs({
 })
 const sizes = flags.quick
   ? { rounds: 6, bulkRows: 5_000, singles: 250, wideUpdates: 20, drainRows: 100_000 }
-  : { rounds: 9, bulkRows: 60_000, singles: 1_500, wideUpdates: 60, drainRows: 1_000_000 }
+  : { rounds: 9, bulkRows: 60_000, singles: 1_500, wideUpdates: 240, drainRows: 1_000_000 }
 
 /** A trigger of each kind on a table of its own. */
 const variants = ['none', 'key', 'image'] as const
@@ -175,11 +176,19 @@ async function measureWorks(client: pg.Client, url: string): Promise<readonly Fi
         })
       }
     }
-    // All alike: rows that go where others were are dearer than rows at the end of a file.
+    // All alike, both logs too: a row that goes where another was, or whose file has outgrown the buffers, is dearer.
     await client.query('truncate t_none, t_key, t_image, image_changes')
+    await emptyAuditTable(client)
     for (const variant of variants) await client.query(`vacuum w_${variant}`)
   }
   return works.map(({ name }) => figuresOf(name, samples.get(name) ?? { none: [], key: [], image: [] }))
+}
+
+/** As if pruned to nothing. Its guard refuses TRUNCATE, and is as it was afterwards. */
+async function emptyAuditTable(client: pg.Client): Promise<void> {
+  const table = 'alter table surreal_sync_changes'
+  const enabled = Object.values(guardTriggers).map((name) => `${table} enable always trigger ${name};`)
+  await client.query(`begin; ${table} disable trigger user; truncate surreal_sync_changes; ${enabled.join(' ')} commit`)
 }
 
 function rotated(round: number): readonly Variant[] {

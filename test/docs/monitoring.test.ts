@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
+import { noPromtool, promtool } from '../support/promtool.js'
 import { repository } from './markdown.js'
 
 const read = (path: string) => readFileSync(join(repository, path), 'utf8')
@@ -75,6 +76,24 @@ describe('the alert rules', () => {
   it('name no metric that there is not', () => {
     const expressions = rules.map(({ expr }) => String(expr)).filter((expr) => !expr.startsWith('up{'))
     expect(expressions.flatMap(unknown)).toEqual([])
+  })
+
+  it('each have a test, by which promtool sees when they fire', ({ skip }) => {
+    const { tests } = parse(read('examples/monitoring/alerts.test.yaml'))
+    const tested = tests.flatMap((test: { readonly alert_rule_test: readonly { readonly alertname: string }[] }) =>
+      test.alert_rule_test.map(({ alertname }) => alertname),
+    )
+    expect([...new Set(tested)].sort()).toEqual(rules.map(({ alert }) => alert).sort())
+    skip(...noPromtool)
+    const cwd = join(repository, 'examples/monitoring')
+    for (const args of [
+      ['check', 'rules', '--lint-fatal', 'alerts.yaml'],
+      ['check', 'config', 'prometheus.yaml'],
+      ['test', 'rules', 'alerts.test.yaml'],
+    ]) {
+      const { status, said } = promtool(args, { cwd })
+      expect(status, said).toBe(0)
+    }
   })
 
   it('are those that the configuration names', () => {

@@ -9,7 +9,7 @@ import { PostgresTriggerSource } from '../../src/sources/postgres/trigger-source
 import { MemorySink } from '../../src/testing/index.js'
 import { eventually } from '../support/eventually.js'
 import { expectFresh } from '../support/fresh-copy.js'
-import { Replica } from '../support/replica.js'
+import { Follower, Replica } from '../support/replica.js'
 
 let server: PostgresServer
 let url: string
@@ -85,6 +85,32 @@ it('applies nothing that a crash of the server could take back', async () => {
   expect(applied).toHaveLength(number)
   await server.restart('immediate')
   expect(await run('select id, v from t order by id')).toEqual(applied.map(({ id, v }) => [id, v]))
+})
+
+it('goes on after a restart, an immediate stop, and a backend that was killed', async () => {
+  const follower = new Follower(replica)
+  await follower.reaches(0)
+  const faults = {
+    fast: () => server.restart('fast'),
+    immediate: () => server.restart('immediate'),
+    // One backend that is killed takes all others with it: the server starts again by itself.
+    killed: async () => {
+      const [row] = await run(
+        `select pid from pg_stat_activity where application_name like 'surreal-sync%' and backend_type = 'client backend'`,
+      )
+      process.kill(Number(row?.[0]), 'SIGKILL')
+      await eventually(() => run('select 1').then(Boolean, () => false), 'the server has recovered')
+    },
+  }
+  let id = 0
+  for (const [name, fault] of Object.entries(faults)) {
+    await run(`insert into t values (${++id}, 'before ${name}')`)
+    await fault()
+    await run(`insert into t values (${++id}, 'after ${name}')`)
+    await eventually(async () => replica.sink.rows('public.t').length === id, `changes arrive after ${name}`)
+  }
+  await follower.stop()
+  await expectFresh(replica, { url })
 })
 
 it('reads no changes from a standby, and refuses what was promoted', async () => {

@@ -2,7 +2,7 @@
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { parseConnection } from '../../src/sources/postgres/connection-settings.js'
+import { parseConnection } from '../../src/connections/postgres/connection-settings.js'
 import { Connections } from '../../src/sources/postgres/connections.js'
 import { createDatabase, type TestDatabase } from '../support/database.js'
 import { Follower, Replica } from '../support/replica.js'

@@ -1,8 +1,8 @@
 /** Transactions that end, or change their identity, between the moments at which a reader looks. */
 import type pg from 'pg'
 import { afterEach, beforeEach, expect, it } from 'vitest'
+import { parseConnection } from '../../src/connections/postgres/connection-settings.js'
 import { SyncEngine } from '../../src/engine/sync-engine.js'
-import { parseConnection } from '../../src/sources/postgres/connection-settings.js'
 import { Connections } from '../../src/sources/postgres/connections.js'
 import { lockHolders } from '../../src/sources/postgres/fence.js'
 import { GapTracker } from '../../src/sources/postgres/gap-tracker.js'

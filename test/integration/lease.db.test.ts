@@ -1,8 +1,8 @@
 /** One run of a pipeline at a time: who is alive is known at the source, and a second one is refused or takes over. */
 import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { parseConnection } from '../../src/connections/postgres/connection-settings.js'
 import { SyncError } from '../../src/core/errors.js'
-import { parseConnection } from '../../src/sources/postgres/connection-settings.js'
 import { Connections } from '../../src/sources/postgres/connections.js'
 import { PipelineLease } from '../../src/sources/postgres/pipeline-lease.js'
 import type { Session } from '../../src/sources/postgres/session.js'

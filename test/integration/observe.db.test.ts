@@ -4,6 +4,7 @@ import { observe, PostgresTriggerSource } from '../../src/index.js'
 import { createDatabase } from '../support/database.js'
 import { once } from '../support/engine-fixtures.js'
 import { parseMetrics, valueOfSample } from '../support/prometheus.js'
+import { noPromtool, promtool } from '../support/promtool.js'
 import { SurrealReplica } from '../support/surreal-replica.js'
 
 const canary = 'canary-5e1f'
@@ -50,6 +51,28 @@ it('counts what was copied and applied, and what the source keeps', async () => 
   expect(observation.health()).toMatchObject({ ready: true, state: 'incremental' })
   expect(await observation.metrics()).not.toContain(canary)
   await writer.query('rollback')
+  stop.abort()
+  await ended
+})
+
+it('serves what promtool has nothing against', async ({ skip }) => {
+  skip(...noPromtool)
+  await using database = await createDatabase()
+  const client = await database.client()
+  await client.query('create table users (id int primary key); insert into users values (1)')
+  await using replica = await SurrealReplica.open({ url: database.url })
+  const engine = replica.engine()
+  const source = new PostgresTriggerSource({ url: database.url })
+  await using observation = await observe(engine, { source, statusIntervalMs: 10 })
+  const stop = new AbortController()
+  const caughtUp = once(engine, 'caughtUp')
+  const ended = engine.run({ follow: true, signal: stop.signal })
+  await caughtUp
+  const applied = once(engine, 'delta')
+  await client.query('insert into users values (2)')
+  await applied
+  await expect.poll(() => observation.metrics(), patient).toContain('\nsurreal_sync_audit_bytes ')
+  expect(promtool(['check', 'metrics'], { input: await observation.metrics() })).toEqual({ status: 0, said: '' })
   stop.abort()
   await ended
 })

@@ -7,7 +7,14 @@ import { fileURLToPath } from 'node:url'
 import { createRemoteEngines, Surreal } from 'surrealdb'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
-import { SurrealSink } from '../../src/index.js'
+import {
+  type Checkpoint,
+  type Position,
+  type SurrealAddressOptions,
+  SurrealCheckpointStore,
+  SurrealSink,
+  type SyncWarning,
+} from '../../src/index.js'
 import { createCertificate } from '../support/certificates.js'
 import { type SurrealServer, startSurreal } from '../support/surreal-server.js'
 
@@ -42,16 +49,37 @@ afterAll(async () => {
   await surreal?.stop()
 })
 
+const position = 'postgresql:sequence:1' as Position
+const checkpoint: Checkpoint = {
+  kind: 'incremental',
+  position,
+  resumeAfter: position,
+  described: { PostgreSQL: { sequence: 1 } },
+  timestamp: '2024-01-31T12:00:00.000Z',
+}
 const options = { namespace: 'test', database: 'test', username: 'root', password: 'root' }
 const port = () => (encrypted.address() as AddressInfo).port
 
-async function outcome(protocol: string, verify: boolean, column: (typeof columns)[number]): Promise<string> {
+type Connect = (address: SurrealAddressOptions) => Promise<{ close(): Promise<void> }>
+
+const connectStore: Connect = async (address) => {
+  const store = new SurrealCheckpointStore(address)
+  expect(await store.load('kit')).toBeUndefined()
+  return store
+}
+
+async function outcome(
+  connect: Connect,
+  protocol: string,
+  verify: boolean,
+  column: (typeof columns)[number],
+): Promise<string> {
   const at = column === 'stripped' ? surreal.port : port()
   const url = `${protocol}://${column === 'wrong' ? 'localhost' : '127.0.0.1'}:${at}`
   const ca = column === 'unknown' ? undefined : authority.certificate
   try {
-    const sink = await SurrealSink.connect({ ...options, url, tls: { ca, verify } })
-    await sink.close()
+    const connected = await connect({ ...options, url, tls: { ca, verify } })
+    await connected.close()
     return verify ? 'TLS' : 'TLS, unverified'
   } catch (error) {
     expect(error).toMatchObject({ code: 'E_TLS' })
@@ -59,16 +87,33 @@ async function outcome(protocol: string, verify: boolean, column: (typeof column
   }
 }
 
-it('the cells of the table are what happens', async () => {
+it.each<[who: string, connect: Connect]>([
+  ['the sink', (address) => SurrealSink.connect(address)],
+  ['a checkpoint store', connectStore],
+])('the cells of the table are what happens to %s', async (_, connect) => {
   const table: string[] = []
   for (const [name, protocol, verify] of rows) {
     const cells: string[] = []
-    for (const column of columns) cells.push(await outcome(protocol, verify, column))
+    for (const column of columns) cells.push(await outcome(connect, protocol, verify, column))
     table.push(`| ${[name, ...cells].join(' | ')} |`)
   }
   const page = readFileSync(fileURLToPath(new URL('../../docs/security.md', import.meta.url)), 'utf8')
   const documented = /\| address .*\n\|[-|]+\n((?:\|.*\n)+)/.exec(page)?.[1]
   expect(documented?.trimEnd().split('\n')).toEqual(table)
+})
+
+it('a far server without encryption is warned of by a checkpoint store', async () => {
+  const warnings: string[] = []
+  const warn = ({ code, message }: SyncWarning) => warnings.push(`${code}: ${message}`)
+  for (const url of ['ws://db.example.com', 'wss://db.example.com', 'ws://127.0.0.1', 'surrealkv:///nowhere']) {
+    await new SurrealCheckpointStore({ ...options, url }).open({ warn })
+  }
+  const insecure = { ...options, url: 'wss://db.example.com', tls: { verify: false } }
+  await new SurrealCheckpointStore(insecure).open({ warn })
+  expect(warnings).toEqual([
+    expect.stringMatching(/^plaintext: Where checkpoints are kept: .*db\.example\.com/),
+    expect.stringMatching(/^tls_unverified: Where checkpoints are kept: .*db\.example\.com/),
+  ])
 })
 
 it('an authority without encryption is a mistake, and so is one that cannot be read', () => {
@@ -94,6 +139,14 @@ it('a token signs in, also one that a function gets for each connection', async 
   })
   await withFunction.close()
   expect(asked).toBe(1)
+  const stores = [{ token }, { token: async () => token }].map((by) => new SurrealCheckpointStore({ ...place, ...by }))
+  for (const store of stores) {
+    await store.save('kit', checkpoint)
+    expect(await store.load('kit')).toEqual(checkpoint)
+    await store.close()
+  }
+  const refused = new SurrealCheckpointStore({ ...place, token: 'x.y.z' })
+  await expect(refused.load('kit')).rejects.toMatchObject({ code: 'E_AUTH' })
   await expect(SurrealSink.connect({ ...place, token: 'x.y.z' })).rejects.toMatchObject({ code: 'E_AUTH' })
   const failing = () => Promise.reject(new Error('the service is away'))
   await expect(SurrealSink.connect({ ...place, token: failing })).rejects.toMatchObject({ code: 'E_PASSWORD' })

@@ -12,6 +12,7 @@ import { amountNames, type Section } from './section.js'
 const sections: Readonly<Record<string, Section>> = {
   backlog: async (options) => (await import('./backlog.js')).backlog(options),
   crashes: async (options) => (await import('./crashes.js')).crashes(options),
+  histories: async (options) => (await import('./histories.js')).histories(options),
   kills: async (options) => (await import('./kills.js')).kills(options),
   soak: async (options) => (await import('./soak.js')).soak(options),
   twins: async (options) => (await import('./twins.js')).twins(options),

@@ -4,8 +4,11 @@
 export interface SurrealFault {
   /** `before`: the engine never sees the request. `after`: it has executed it, and the answer is not sent. */
   readonly when: 'before' | 'after'
-  /** `cut`: the connection is destroyed. `drop`: it stays open and the client waits for ever. */
-  readonly action: 'cut' | 'drop'
+  /**
+   * `cut`: the connection is destroyed. `drop`: it stays open and the client waits for ever. `expire`: the session is over, as it
+   * is when its token expires; the answer says so.
+   */
+  readonly action: 'cut' | 'drop' | 'expire'
   /** Which of the matching requests that arrive from now on, counted from 1. @defaultValue 1 */
   readonly nth?: number
   /** Count only queries whose text contains this. @defaultValue every query; never `use`, `signin`, `ping` … */

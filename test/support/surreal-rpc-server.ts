@@ -94,6 +94,10 @@ export class SurrealRpcServer {
     await this.#faults.clear()
     const queryText = this.#rpc.queryText(bytes)
     const fault = queryText === undefined ? undefined : this.#faults.strike(queryText)
+    if (fault?.action === 'expire') {
+      fault.triggered()
+      return this.#rpc.expire(bytes, session)
+    }
     if (fault?.when === 'before') return disturb(fault, cut)
     const response = await this.#rpc.respond(bytes, session)
     if (fault !== undefined) return disturb(fault, cut)

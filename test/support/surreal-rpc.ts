@@ -37,6 +37,7 @@ const anonymousError = {
   kind: 'NotAllowed',
   message: 'Anonymous access not allowed: Not enough permissions to perform this action',
 }
+const expiredError = { code: -32002, kind: 'NotAllowed', message: 'The session has expired' }
 const parseError = { code: -32700, kind: 'Validation', message: 'Parse error' }
 
 /** One open database, shared by all connections of a server. */
@@ -125,6 +126,13 @@ export class SurrealRpc {
       if (['invalidate', 'reset', 'detach'].includes(method)) this.#signedIn.delete(key)
     }
     return response(id, answer)
+  }
+
+  /** Ends who the session is, and answers the request with just that. */
+  expire(bytes: Uint8Array, session: Uuid): Uint8Array {
+    const envelope = parse(bytes)
+    this.#signedIn.delete((envelope?.session ?? session).toString())
+    return codec.encode({ id: envelope?.id, error: expiredError })
   }
 
   /** Waits for what the engine executes, takes nothing more, and closes the storage. */

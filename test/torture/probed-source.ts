@@ -2,10 +2,11 @@
  * The PostgreSQL source with a probe in it: at a drained delta it also reads every table in the delta's own snapshot, so
  * that the target can be compared with exactly what the source was. The parts that make it right can be replaced.
  */
+
+import { parseConnection } from '../../src/connections/postgres/connection-settings.js'
 import type { Delta } from '../../src/core/delta.js'
 import { SyncError } from '../../src/core/errors.js'
 import type { ChangeOptions, RunContext } from '../../src/core/source.js'
-import { parseConnection } from '../../src/sources/postgres/connection-settings.js'
 import { Connections } from '../../src/sources/postgres/connections.js'
 import { Consumer } from '../../src/sources/postgres/consumers.js'
 import { GapTracker } from '../../src/sources/postgres/gap-tracker.js'

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { parseConnection } from '../../src/connections/postgres/connection-settings.js'
+import { parseAddress } from '../../src/connections/surreal/address.js'
+import { tlsWarning } from '../../src/connections/surreal/tls.js'
 import { isNearHost } from '../../src/core/near-host.js'
 import { SyncError } from '../../src/index.js'
-import { parseAddress } from '../../src/sinks/surreal/address.js'
-import { tlsWarning } from '../../src/sinks/surreal/tls.js'
-import { parseConnection } from '../../src/sources/postgres/connection-settings.js'
 
 const parse = (text: string, overrides = {}) => parseConnection(text, overrides, {})
 

@@ -1,7 +1,6 @@
 import { inspect } from 'node:util'
 import { CallTerminatedError, HttpConnectionError, parseRpcError, UnexpectedConnectionError } from 'surrealdb'
 import { expect, it } from 'vitest'
-import { SyncError } from '../../src/core/errors.js'
 import {
   isConflict,
   isConsequence,
@@ -9,7 +8,8 @@ import {
   isMissingTable,
   thrownText,
   toSyncError,
-} from '../../src/sinks/surreal/errors.js'
+} from '../../src/connections/surreal/errors.js'
+import { SyncError } from '../../src/core/errors.js'
 
 function server(message: string, kind = 'Internal', details?: { kind: string }) {
   return parseRpcError({ code: -32_000, kind, message, details } as Parameters<typeof parseRpcError>[0])
@@ -56,6 +56,7 @@ const table: readonly (readonly [error: unknown, connecting: boolean, code: stri
   [server("The table 'secret' does not exist", 'NotFound'), false, 'E_TARGET'],
   [server("Database index `e` already contains 'secret', with record `t:1`"), false, 'E_POISON_ROW'],
   [server("Couldn't coerce value for field `a` of `t:1`: Expected `int` but found 'secret'"), false, 'E_POISON_ROW'],
+  [server('IO error: secret: No space left on device (os error 28)', 'Internal'), false, 'E_BUSY'],
   [server('something secret that nobody foresaw'), false, 'E_TARGET'],
   ['secret', false, 'E_TARGET'],
   [undefined, false, 'E_TARGET'],

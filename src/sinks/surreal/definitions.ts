@@ -1,9 +1,10 @@
 /** The definitions that the sink needs. */
+
+import type { Connection } from '../../connections/surreal/connection.js'
+import { isForbidden, toSyncError } from '../../connections/surreal/errors.js'
+import { ask, askValue } from '../../connections/surreal/query.js'
 import type { Abortable } from '../../core/source.js'
-import type { Connection } from './connection.js'
-import { isForbidden, toSyncError } from './errors.js'
 import type { SinkConfig } from './options.js'
-import { ask, askValue } from './query.js'
 import { defineDatabase, defineNamespace, defineTable, quarantineTable, stateTable } from './statements.js'
 import type { TablePlan } from './table-plan.js'
 

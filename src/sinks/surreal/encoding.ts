@@ -1,10 +1,10 @@
 /** How CBOR gets to the server. */
 import { CborCodec } from 'surrealdb'
+import type { Connection } from '../../connections/surreal/connection.js'
+import { ask } from '../../connections/surreal/query.js'
+import { RawCbor } from '../../connections/surreal/raw-cbor.js'
 import { SyncError } from '../../core/errors.js'
 import type { Abortable } from '../../core/source.js'
-import type { Connection } from './connection.js'
-import { ask } from './query.js'
-import { RawCbor } from './raw-cbor.js'
 import { probeFunction, probeValue } from './statements.js'
 
 /**

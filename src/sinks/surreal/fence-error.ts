@@ -1,6 +1,7 @@
 /** What it means that a transaction found other state records than it expects. */
+
+import { isMissingTable, isUnselected, thrownText } from '../../connections/surreal/errors.js'
 import { SyncError } from '../../core/errors.js'
-import { isMissingTable, isUnselected, thrownText } from './errors.js'
 import { fencedText, stateTable } from './statements.js'
 
 /** Undefined: the transaction failed of something else. */

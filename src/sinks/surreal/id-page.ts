@@ -1,5 +1,6 @@
 /** The ids of a target table, page by page in key order, each also as the exact bytes that name the record. */
 import { CborCodec, RecordId, Table } from 'surrealdb'
+import { askValue } from '../../connections/surreal/query.js'
 import { SyncError } from '../../core/errors.js'
 import type { Abortable } from '../../core/source.js'
 import { writeValue } from '../../core/write-value.js'
@@ -8,7 +9,6 @@ import { CborWriter } from './cbor-writer.js'
 import { cborBinding } from './encoding.js'
 import { isReadableKey, readKey } from './key-reader.js'
 import type { Lane } from './lane.js'
-import { askValue } from './query.js'
 import { idQueries } from './statements.js'
 import type { TablePlan } from './table-plan.js'
 

@@ -1,42 +1,18 @@
 /** The options of the sink, their defaults and limits. */
 import type { Surreal } from 'surrealdb'
+import { dialAddress, type SurrealAddressOptions } from '../../connections/surreal/access.js'
+import { type Address, parseAddress } from '../../connections/surreal/address.js'
+import type { Dial } from '../../connections/surreal/connection.js'
+import { customDial } from '../../connections/surreal/dial.js'
+import { tlsWarning } from '../../connections/surreal/tls.js'
 import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
 import type { Table } from '../../core/schema.js'
 import type { BatchLimits } from '../../core/source.js'
-import { type Address, parseAddress } from './address.js'
-import type { Dial } from './connection.js'
-import { type AuthLevel, customDial, embeddedDial, remoteDial, type SurrealToken } from './dial.js'
 import type { ExistingRecords } from './ownership.js'
 import type { PieceLimits } from './row-encoder.js'
-import { type SurrealTlsOptions, tlsSettings, tlsWarning } from './tls.js'
 import { choose, type ValueOptions } from './types.js'
 import { ValueChoices, type ValueSettings } from './value-choices.js'
-
-/** A database named by URL. The sink opens and closes its connections. */
-export interface SurrealAddressOptions {
-  /** `ws://`, `wss://`, `http://` or `https://` and a host; or `mem://`, `surrealkv://PATH`, `rocksdb://PATH`. */
-  readonly url: string
-  readonly namespace: string
-  readonly database: string
-  /**
-   * Not used for `mem://`, `surrealkv://` and `rocksdb://`, and not compared with any users in there either: SurrealDB gives
-   * whoever opens those every right, and refuses to sign in where no user was defined yet.
-   */
-  readonly username?: string
-  readonly password?: string
-  /** Where the user is defined. By default the root, the namespace and the database are tried in turn. */
-  readonly authLevel?: AuthLevel
-  /**
-   * In place of a name and a password: an access token (JWT) for this database. A function is called for every new
-   * connection; if it fails, the run tries again (`E_PASSWORD`), unless what it throws is a `SyncError` that says otherwise.
-   */
-  readonly token?: SurrealToken
-  /** For `wss://` and `https://`. */
-  readonly tls?: SurrealTlsOptions
-  readonly connect?: undefined
-  readonly disconnect?: undefined
-}
 
 /** A database that the caller connects to. */
 export interface SurrealFactoryOptions {
@@ -155,8 +131,7 @@ export function sinkConfig(options: SurrealSinkOptions): SinkConfig {
     dial: dialFor(options, address),
     address: address?.label,
     warning: address === undefined ? undefined : tlsWarning(address, options.tls),
-    namespace: options.url === undefined ? undefined : required('namespace', options.namespace),
-    database: options.url === undefined ? undefined : required('database', options.database),
+    ...(options.url === undefined ? {} : { namespace: options.namespace, database: options.database }),
     writers: Math.min(positive('writers', options.writers) ?? defaults.writers, defaults.writersMax),
     callTimeoutMs: positive('callTimeoutMs', options.callTimeoutMs) ?? defaults.callTimeoutMs,
     existing: choose('existing', ['refuse', 'replace', 'keep'], options.existing),
@@ -188,28 +163,7 @@ function dialFor(options: SurrealSinkOptions, address: Address | undefined): Dia
     if (typeof options.connect !== 'function') throw new SyncError('E_CONFIG', 'Neither url nor connect was given')
     return customDial(options.connect, options.disconnect ?? ((db) => db.close()), connectTimeoutMs)
   }
-  const { username, password, authLevel, token } = options
-  if ((username === undefined) !== (password === undefined)) {
-    throw new SyncError('E_CONFIG', 'A username needs a password, and a password a username')
-  }
-  const credentials = {
-    namespace: required('namespace', options.namespace),
-    database: required('database', options.database),
-    username,
-    password,
-    authLevel,
-    token,
-  }
-  if (token !== undefined && username !== undefined) {
-    throw new SyncError('E_CONFIG', 'There are both a token and a user name for SurrealDB', { hint: 'Choose one.' })
-  }
-  const tls = tlsSettings(address, options.tls)
-  return (address.embedded ? embeddedDial : remoteDial)({ address, credentials, connectTimeoutMs, tls })
-}
-
-function required(name: string, given: string | undefined): string {
-  if (typeof given === 'string' && given !== '') return given
-  throw new SyncError('E_CONFIG', `The option ${name} of the SurrealDB sink is missing`)
+  return dialAddress(options, address, connectTimeoutMs)
 }
 
 function positive(name: string, given: number | undefined, max = Number.MAX_VALUE): number | undefined {

@@ -1,11 +1,11 @@
 /** Which target tables belong to a pipeline, kept in the pipeline's own state record. */
 import { RecordId, Table as SurrealTable } from 'surrealdb'
+import type { Connection } from '../../connections/surreal/connection.js'
+import { isMissingTable, notApplied, toSyncError } from '../../connections/surreal/errors.js'
+import { ask } from '../../connections/surreal/query.js'
 import { SyncError } from '../../core/errors.js'
 import type { Abortable } from '../../core/source.js'
-import type { Connection } from './connection.js'
-import { isMissingTable, notApplied, toSyncError } from './errors.js'
 import { fenceError } from './fence-error.js'
-import { ask } from './query.js'
 import { firstId, readState, stateTable, writePipeline } from './statements.js'
 import type { TablePlan } from './table-plan.js'
 

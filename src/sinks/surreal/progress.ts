@@ -1,13 +1,13 @@
 /** What the first lane's state record says about the pipeline: its checkpoint, and what readers may rely on. */
 import { RecordId } from 'surrealdb'
+import type { Connection } from '../../connections/surreal/connection.js'
+import { isMissingTable, isUnselected, toSyncError } from '../../connections/surreal/errors.js'
+import { ask } from '../../connections/surreal/query.js'
 import type { Checkpoint, CheckpointKind, Position } from '../../core/checkpoint.js'
 import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
 import type { Abortable } from '../../core/source.js'
 import type { Json } from '../../core/value.js'
-import type { Connection } from './connection.js'
-import { isMissingTable, isUnselected, toSyncError } from './errors.js'
-import { ask } from './query.js'
 import { readState, stateTable } from './statements.js'
 
 /** What becomes true with one transaction. */

@@ -1,9 +1,9 @@
 /** The records of rows that are kept aside. */
 import { BoundExcluded, BoundIncluded, RecordId, RecordIdRange } from 'surrealdb'
+import type { Connection } from '../../connections/surreal/connection.js'
+import { isMissingTable, toSyncError } from '../../connections/surreal/errors.js'
+import { ask } from '../../connections/surreal/query.js'
 import type { Abortable } from '../../core/source.js'
-import type { Connection } from './connection.js'
-import { isMissingTable, toSyncError } from './errors.js'
-import { ask } from './query.js'
 import { quarantineTable, readQuarantine } from './statements.js'
 
 /** The entry for a record. */

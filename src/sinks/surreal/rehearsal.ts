@@ -1,10 +1,11 @@
 /** What this user may not do, found out by transactions that fail at their end whatever happens before it. */
+
+import type { Connection } from '../../connections/surreal/connection.js'
+import { notApplied, thrownText, toSyncError } from '../../connections/surreal/errors.js'
+import { ask } from '../../connections/surreal/query.js'
+import { findSelected } from '../../connections/surreal/select-database.js'
 import type { Abortable } from '../../core/source.js'
-import type { Connection } from './connection.js'
-import { notApplied, thrownText, toSyncError } from './errors.js'
 import type { SinkConfig } from './options.js'
-import { ask } from './query.js'
-import { findSelected } from './select-database.js'
 import { defineDatabase, defineNamespace, rehearseDefinition, rehearsedText, rehearseWrite } from './statements.js'
 
 type Target = Pick<SinkConfig, 'namespace' | 'database'>

@@ -1,10 +1,10 @@
 /** Writes batches into SurrealDB. */
 import { randomUUID } from 'node:crypto'
+import { Connection } from '../../connections/surreal/connection.js'
 import type { Alteration } from '../../core/alteration.js'
 import { type Batch, isBarrier } from '../../core/batch.js'
 import type { Checkpoint, CheckpointStore } from '../../core/checkpoint.js'
 import type { Delta } from '../../core/delta.js'
-import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
 import type { Finding } from '../../core/finding.js'
 import type { Table } from '../../core/schema.js'
@@ -13,10 +13,8 @@ import type { Abortable, BatchLimits, RunContext } from '../../core/source.js'
 import { alterRecords, isAlterable } from './alter.js'
 import { BatchWriter } from './batch-writer.js'
 import { Catalog } from './catalog.js'
-import { CborWriter } from './cbor-writer.js'
-import { Connection } from './connection.js'
 import { defineDatabases, defineQuarantine, defineState, defineTargets } from './definitions.js'
-import { DeltaCommit } from './delta-commit.js'
+import { type CommitTarget, DeltaCommit } from './delta-commit.js'
 import { type ExamineSinkOptions, examineTarget } from './examination.js'
 import { FallbackReporter } from './fallback-reporter.js'
 import { Inspection } from './inspection.js'
@@ -30,14 +28,16 @@ import { Quarantine } from './quarantine.js'
 import { isThere, rehearse } from './rehearsal.js'
 import { surveyTarget, type TargetContent } from './survey.js'
 import type { TablePlan } from './table-plan.js'
+import { WriterPool } from './writer-pool.js'
 
 export type {
-  SurrealAddressOptions,
   SurrealFactoryOptions,
   SurrealSinkOptions,
   SurrealSinkSettings,
 } from './options.js'
 
+/** For each lane one write is on its way while the next is being encoded. */
+const writesForLane = 2
 /** How long a last checkpoint may take when the run is being stopped. */
 const stopMsMax = 5_000
 
@@ -59,6 +59,7 @@ export class SurrealSink implements Sink, CheckpointStore {
   readonly inFlight: number
   readonly #config: SinkConfig
   readonly #pool: LanePool
+  readonly #buffers: WriterPool
   readonly #fallbacks = new FallbackReporter()
   readonly #quarantine: Quarantine
   readonly #writer: BatchWriter
@@ -79,12 +80,13 @@ export class SurrealSink implements Sink, CheckpointStore {
     this.#writer = new BatchWriter(config, this.#quarantine, warn)
     this.address = config.address
     this.limits = config.limits
-    this.inFlight = config.writers
+    this.#buffers = new WriterPool(config.choices)
+    this.inFlight = writesForLane * config.writers
     this.#catalog = new Catalog(config.choices, config.tableName)
     this.#pool = new LanePool(
       Array.from({ length: config.writers }, (_, index) => {
         const connection = new Connection(config.dial, { callTimeoutMs: config.callTimeoutMs, address: config.address })
-        return new Lane({ index, connection, writer: new CborWriter(config.choices.general) })
+        return new Lane({ index, connection })
       }),
     )
   }
@@ -163,10 +165,12 @@ export class SurrealSink implements Sink, CheckpointStore {
   async write(batch: Batch, options: Abortable): Promise<void> {
     const ownership = this.#prepared('write')
     const plan = this.#catalog.plan(batch.table)
-    await this.#pool.use(options, async (lane) => {
-      if (isBarrier(batch)) await this.#writer.sweep(lane, plan, batch, ownership, options)
-      else await this.#writer.rows(lane, plan, batch, ownership, options)
-    })
+    const lanes = this.#pool
+    if (isBarrier(batch)) {
+      await lanes.use(options, (lane) => this.#writer.sweep(lane, plan, batch, ownership, options))
+    } else {
+      await this.#buffers.use((writer) => this.#writer.rows({ lanes, writer, ownership }, plan, batch, options))
+    }
     this.#fallbacks.report(plan, this.#warn)
   }
 
@@ -174,8 +178,9 @@ export class SurrealSink implements Sink, CheckpointStore {
   async commit(delta: Delta, checkpoint: () => Checkpoint, options: Abortable): Promise<void> {
     const ownership = this.#prepared('commit')
     const plans = new Set<TablePlan>()
-    await this.#pool.useFirst(options, async (lane) => {
-      const commit = new DeltaCommit(lane, this.#config.writeLimits, this.#quarantine, options)
+    await this.#onFirst(options, async (to) => {
+      const { lane } = to
+      const commit = new DeltaCommit(to, this.#config.writeLimits, this.#quarantine, options)
       try {
         for await (const batch of delta.batches) {
           const plan = this.#catalog.plan(batch.table)
@@ -255,6 +260,10 @@ export class SurrealSink implements Sink, CheckpointStore {
     await this.#pool.close()
   }
 
+  #onFirst(options: Abortable, work: (to: CommitTarget) => Promise<void>): Promise<void> {
+    return this.#buffers.use((writer) => this.#pool.useFirst(options, (lane) => work({ lane, writer })))
+  }
+
   #prepared(method: string): Ownership {
     if (this.#ownership !== undefined) return this.#ownership
     throw new Error(`SurrealSink.${method}() was called before prepare()`)
@@ -274,25 +283,9 @@ export class SurrealSink implements Sink, CheckpointStore {
   }
 
   #register(tables: readonly Table[], options: PrepareOptions): readonly TablePlan[] {
-    if (!this.#choicesChecked) this.#checkChoices(tables, options)
-    return this.#catalog.register(tables, this.#warn)
-  }
-
-  /** Once in a run: later there may be fewer tables, which is no mistake in the options. */
-  #checkChoices(tables: readonly Table[], { phase }: PrepareOptions): void {
+    // Once in a run: later there may be fewer tables, which is no mistake in the options.
+    if (!this.#choicesChecked) this.#config.choices.checkUsed(tables, options, this.#warn)
     this.#choicesChecked = true
-    const { columns, types } = this.#config.choices.unused(tables)
-    const [column] = columns
-    if (column !== undefined && phase === 'full') {
-      throw new SyncError('E_CONFIG', `A form was chosen for the values of ${column}, but no table has this column`, {
-        hint: 'Write it like public.events.took.',
-      })
-    }
-    for (const name of [...columns, ...types]) {
-      this.#warn({
-        code: 'value_form_unused',
-        message: `A form was chosen for the values of ${name}, but there are none`,
-      })
-    }
+    return this.#catalog.register(tables, this.#warn)
   }
 }

@@ -1,13 +1,13 @@
 /** What is in the target already, before a first run. Changes nothing. */
 import { Table as SurrealTable } from 'surrealdb'
+import { Connection } from '../../connections/surreal/connection.js'
+import { isMissingTable, toSyncError } from '../../connections/surreal/errors.js'
+import { ask } from '../../connections/surreal/query.js'
 import type { Table } from '../../core/schema.js'
 import type { Abortable } from '../../core/source.js'
 import { Catalog } from './catalog.js'
-import { Connection } from './connection.js'
-import { isMissingTable, toSyncError } from './errors.js'
 import type { SinkConfig } from './options.js'
 import { Ownership } from './ownership.js'
-import { ask } from './query.js'
 import { isThere } from './rehearsal.js'
 import { firstId } from './statements.js'
 

@@ -1,6 +1,8 @@
 /** Which form the values of each column take: choices for all columns, for those of a type, for one column. */
 import { SyncError } from '../../core/errors.js'
+import type { SyncWarning } from '../../core/events.js'
 import type { Column, Table } from '../../core/schema.js'
+import type { PrepareOptions } from '../../core/sink.js'
 import { choices, type ValueForms, type ValueOptions, valueForms } from './types.js'
 
 /** Choices for all columns, and exceptions from them. The most exact one counts. */
@@ -61,6 +63,26 @@ export class ValueChoices {
     const known = this.#forms.get(text) ?? valueForms(options)
     this.#forms.set(text, known)
     return known
+  }
+
+  /**
+   * Warns of choices for what none of these tables has.
+   * @throws SyncError `E_CONFIG` for a column, in a full sync
+   */
+  checkUsed(tables: readonly Table[], { phase }: PrepareOptions, warn: (warning: SyncWarning) => void): void {
+    const { columns, types } = this.unused(tables)
+    const [column] = columns
+    if (column !== undefined && phase === 'full') {
+      throw new SyncError('E_CONFIG', `A form was chosen for the values of ${column}, but no table has this column`, {
+        hint: 'Write it like public.events.took.',
+      })
+    }
+    for (const name of [...columns, ...types]) {
+      warn({
+        code: 'value_form_unused',
+        message: `A form was chosen for the values of ${name}, but there are none`,
+      })
+    }
   }
 
   /** The names of columns, and of types, that none of these tables has. */

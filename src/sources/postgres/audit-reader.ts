@@ -1,5 +1,6 @@
 /** Turns the audit table into deltas: polls, and reads the current state of changed keys in one snapshot. */
 
+import { stateOf } from '../../connections/postgres/errors.js'
 import type { Batch } from '../../core/batch.js'
 import type { Position } from '../../core/checkpoint.js'
 import type { Delta } from '../../core/delta.js'
@@ -9,7 +10,6 @@ import type { ChangeOptions } from '../../core/source.js'
 import { AuditDelta, type DeltaScope } from './audit-delta.js'
 import { peekTables } from './audit-rows.js'
 import type { Connections } from './connections.js'
-import { stateOf } from './errors.js'
 import { lastSequence, lockHolders } from './fence.js'
 import { pause } from './pause.js'
 import type { Progress } from './progress.js'

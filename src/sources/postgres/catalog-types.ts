@@ -1,6 +1,6 @@
 /** The part of pg_type that the columns of some tables need. */
 import type { ClientBase } from 'pg'
-import { sourceError } from './errors.js'
+import { sourceError } from '../../connections/postgres/errors.js'
 
 /** What was there from the start, and so belongs to superusers, has smaller oids. */
 export const firstUserOid = 16_384

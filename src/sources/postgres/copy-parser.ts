@@ -218,5 +218,7 @@ function copyBytes(source: Uint8Array, start: number, end: number, target: Uint8
 }
 
 function malformed(what: string): SyncError {
-  return new SyncError('E_SOURCE_PROTOCOL', `PostgreSQL sent a COPY stream that is not valid: ${what}`)
+  return new SyncError('E_SOURCE_PROTOCOL', `PostgreSQL sent a COPY stream that is not valid: ${what}`, {
+    hint: 'Run again; if it happens again, see what stands between here and PostgreSQL.',
+  })
 }

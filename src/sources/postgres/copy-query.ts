@@ -228,7 +228,9 @@ async function settled(connection: Connection): Promise<void> {
 }
 
 function protocolError(what: string): SyncError {
-  return new SyncError('E_SOURCE_PROTOCOL', `PostgreSQL's answer to a COPY is not valid: ${what}`)
+  return new SyncError('E_SOURCE_PROTOCOL', `PostgreSQL's answer to a COPY is not valid: ${what}`, {
+    hint: 'Run again; if it happens again, see what stands between here and PostgreSQL.',
+  })
 }
 
 function connectionLost(cause: unknown): SyncError {

@@ -39,7 +39,7 @@ export class KnownTables {
   at(table: PostgresTable): PostgresTable {
     const known = this.#known.get(table.oid)?.table
     if (known?.relation === table.relation) return known
-    throw gone(table)
+    throw tableGone(table)
   }
 
   /**
@@ -51,7 +51,7 @@ export class KnownTables {
     if (known?.table.relation === table.relation && (await this.#isSame(session, known))) return known.table
     const [now] = await asTheyAre(session, [table], this.#shaper)
     if (now?.relation === table.relation) return now
-    throw gone(table)
+    throw tableGone(table)
   }
 
   /** A schema's new name leaves no mark at its tables. */
@@ -62,10 +62,11 @@ export class KnownTables {
   }
 }
 
-function gone({ label }: PostgresTable): SyncError {
+export function tableGone({ label }: PostgresTable, cause?: unknown): SyncError {
   return new SyncError('E_TABLE_GONE', `${label} was dropped or renamed while it was copied`, {
     table: label,
     hint: 'Run the full sync again.',
+    cause,
   })
 }
 

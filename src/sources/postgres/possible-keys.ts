@@ -1,6 +1,6 @@
 /** Which keys from the audit table the table can have at all: they may be older than the types of its key columns. */
 import pg from 'pg'
-import { stateOf } from './errors.js'
+import { stateOf } from '../../connections/postgres/errors.js'
 import type { PostgresKeyColumn, PostgresTable } from './postgres-table.js'
 import type { Session } from './session.js'
 

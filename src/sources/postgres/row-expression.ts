@@ -1,6 +1,7 @@
 /** SQL of the configuration: expressions that stand in the statements which read rows, in both phases. */
+
+import { publicMessage, sourceError, stateOf } from '../../connections/postgres/errors.js'
 import { SyncError } from '../../core/errors.js'
-import { publicMessage, sourceError, stateOf } from './errors.js'
 import type { PostgresTable } from './postgres-table.js'
 import type { Session } from './session.js'
 import { type SqlToken, tokensOf } from './sql-tokens.js'

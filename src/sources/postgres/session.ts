@@ -1,11 +1,11 @@
 /** One connection in exclusive use: queries, and transactions with settings that end with them. */
 import pg from 'pg'
+import { sourceError } from '../../connections/postgres/errors.js'
+import { watched } from '../../connections/postgres/watchdog.js'
 import type { CopyRows } from './copy-rows.js'
 import { type CopyOptions, copyRows } from './copy-stream.js'
-import { sourceError } from './errors.js'
 import type { RateLimit } from './rate-limit.js'
 import { readerSettings } from './reader-settings.js'
-import { watched } from './watchdog.js'
 
 /** Cells as the text that PostgreSQL sends, or null. */
 export type TextRow = readonly (string | null)[]

@@ -1,5 +1,6 @@
 /** Reads whole tables: all from one state of the database, or each chunk from a state of its own. */
 import pg from 'pg'
+import { stateOf } from '../../connections/postgres/errors.js'
 import type { Key, RowBatch } from '../../core/batch.js'
 import type { Position } from '../../core/checkpoint.js'
 import { SyncError } from '../../core/errors.js'
@@ -8,7 +9,7 @@ import type { Abortable, Chunk, ReadOptions, Snapshot } from '../../core/source.
 import type { Connections } from './connections.js'
 import type { CopyOptions } from './copy-stream.js'
 import { keyJson } from './key-cells.js'
-import { KnownTables } from './known-tables.js'
+import { KnownTables, tableGone } from './known-tables.js'
 import { isWhole, pageChunk, pageChunks, readPages } from './page-chunks.js'
 import type { PostgresTable } from './postgres-table.js'
 import { absentKeys } from './reread.js'
@@ -82,10 +83,16 @@ class ChunkedSnapshot implements Snapshot {
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
-  /** Locks the table and finds out how its rows are to be decoded now. */
+  /** Locks the table and finds out how its rows are to be decoded now. @throws SyncError `E_TABLE_GONE` */
   async #locked(session: Session, table: Table): Promise<PostgresTable> {
     const own = ownTable(table)
-    await lock(session, [own])
+    try {
+      await lock(session, [own])
+    } catch (error) {
+      // 42P01, 3F000: nothing has that name now, or there is no such schema.
+      const state = stateOf(error)
+      throw state === '42P01' || state === '3F000' ? tableGone(own, error) : error
+    }
     return this.#known.current(session, own)
   }
 }

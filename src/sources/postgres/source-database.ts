@@ -1,6 +1,7 @@
 /** Where a source is, and how it is connected to. */
+
+import { type ConnectionSettings, parseConnection } from '../../connections/postgres/connection-settings.js'
 import type { SyncWarning } from '../../core/events.js'
-import { type ConnectionSettings, parseConnection } from './connection-settings.js'
 import { Connections } from './connections.js'
 import { Installer } from './installer.js'
 import { checkProtection } from './protection.js'

@@ -1,11 +1,12 @@
 /** The options of the PostgreSQL source. */
+
+import type { PostgresPassword } from '../../connections/postgres/connection-settings.js'
+import type { PostgresTlsOptions } from '../../connections/postgres/tls-settings.js'
 import type { TriggerLevel } from './capture-function.js'
-import type { PostgresPassword } from './connection-settings.js'
 import type { ProtectionOptions } from './protection.js'
 import type { SnapshotMode } from './snapshot.js'
 import type { KeylessTables } from './table-selection.js'
 import type { ShapingOptions } from './table-shape.js'
-import type { PostgresTlsOptions } from './tls-settings.js'
 
 /** What a {@link PostgresTriggerSource} reads, and how. Only `url` is required. */
 export interface PostgresTriggerSourceOptions extends ShapingOptions, ProtectionOptions {

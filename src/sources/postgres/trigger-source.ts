@@ -1,5 +1,6 @@
 /** PostgreSQL as a source: whole tables by COPY, changes by triggers that log keys into an audit table. */
 import { randomUUID } from 'node:crypto'
+import { describeAddress } from '../../connections/postgres/connection-settings.js'
 import type { Key, RowBatch } from '../../core/batch.js'
 import type { Position } from '../../core/checkpoint.js'
 import type { Delta } from '../../core/delta.js'
@@ -19,7 +20,6 @@ import type {
 } from '../../core/source.js'
 import type { Json } from '../../core/value.js'
 import { readStatus, type SourceStatus } from './audit-status.js'
-import { describeAddress } from './connection-settings.js'
 import { Consumer, isTolerable } from './consumers.js'
 import { currentPosition, positionSince } from './current-position.js'
 import { type ExamineSourceOptions, examineSource, type SourceExamination } from './examination.js'

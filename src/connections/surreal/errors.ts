@@ -159,6 +159,7 @@ function statusVerdict(status: number): Verdict {
   return {
     code: 'E_TARGET_PROTOCOL',
     sentence: `The server is not a SurrealDB server: it answers with status ${status}`,
+    hint: 'Check the address.',
   }
 }
 
@@ -236,7 +237,11 @@ function serverVerdict({ name, kind, text }: Foreign): Verdict | undefined {
 }
 
 function unknownVerdict({ name, kind }: Foreign): Verdict {
-  return { code: 'E_TARGET', sentence: `SurrealDB refused a statement (${kind === '' ? name : kind})` }
+  return {
+    code: 'E_TARGET',
+    sentence: `SurrealDB refused a statement (${kind === '' ? name : kind})`,
+    hint: 'See how the table is defined there: what SurrealDB says of it may quote a row, and is not repeated here.',
+  }
 }
 
 function inspect(error: unknown): Foreign {

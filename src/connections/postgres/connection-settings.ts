@@ -115,7 +115,10 @@ async function called(given: () => string | Promise<string>): Promise<string> {
     return await given()
   } catch (cause) {
     if (cause instanceof SyncError) throw cause
-    throw new SyncError('E_PASSWORD', 'The function that gets the password for PostgreSQL failed', { cause })
+    throw new SyncError('E_PASSWORD', 'The function that gets the password for PostgreSQL failed', {
+      hint: 'See what it threw, which is the cause of this error.',
+      cause,
+    })
   }
 }
 

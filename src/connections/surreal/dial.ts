@@ -180,7 +180,10 @@ async function tokenOf({ token }: Credentials): Promise<string | undefined> {
     return await token()
   } catch (cause) {
     if (cause instanceof SyncError) throw cause
-    throw new SyncError('E_PASSWORD', 'The function that gets the token for SurrealDB failed', { cause })
+    throw new SyncError('E_PASSWORD', 'The function that gets the token for SurrealDB failed', {
+      hint: 'See what it threw, which is the cause of this error.',
+      cause,
+    })
   }
 }
 

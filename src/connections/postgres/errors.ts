@@ -39,6 +39,7 @@ const hints: Partial<Record<SyncErrorCode, string>> = {
   E_UNREACHABLE: 'Check the host and port, and that PostgreSQL accepts connections from here.',
   E_CONNECTION_LOST:
     'Try again. If that does not help, check that it is PostgreSQL that listens there, and that it is not restarting.',
+  E_BUSY: 'It passes as a rule: try again. If it does not, pg_stat_activity says who has the connections or the locks.',
   E_AUTH: 'Check the user name and the password.',
   E_UNKNOWN_DATABASE: 'Check the database name.',
   E_RLS_FILTERED: 'Use a role that owns the table or has BYPASSRLS: row level security would hide rows.',
@@ -52,11 +53,11 @@ const hints: Partial<Record<SyncErrorCode, string>> = {
  */
 export function sourceError(error: unknown, doing: string, details: SyncErrorDetails = {}): SyncError {
   if (error instanceof SyncError) return error.code === 'E_ROW_TOO_LARGE' ? named(error, details) : error
-  const code = classify(error)
+  const code = codeOf(error)
   return new SyncError(code, `PostgreSQL, while ${doing}: ${publicMessage(error)}`, {
     hint: hints[code],
     ...details,
-    cause: isState(error) ? withoutValues(error, harmlessMessage) : error,
+    cause: withoutValues(error, ownMessage),
   })
 }
 
@@ -67,7 +68,8 @@ function named(error: SyncError, { table }: SyncErrorDetails): SyncError {
   return new SyncError(error.code, message, { ...error.details, table, cause: error })
 }
 
-function classify(error: unknown): SyncErrorCode {
+/** Which kind of failure it is. */
+export function codeOf(error: unknown): SyncErrorCode {
   const code = stringField(error, 'code') ?? ''
   const message = error instanceof Error ? error.message : ''
   if (isState(error)) {
@@ -82,7 +84,11 @@ function classify(error: unknown): SyncErrorCode {
   if (/timeout expired|timeout exceeded/.test(message)) return 'E_UNREACHABLE'
   const known = bySystemCode[code]
   if (known !== undefined) return known
-  if (/Connection terminated|not queryable|client was closed|has encountered a connection error/i.test(message))
+  if (
+    /Connection terminated|not queryable|client was closed|has encountered a connection error|read timeout/i.test(
+      message,
+    )
+  )
     return 'E_CONNECTION_LOST'
   return 'E_SOURCE'
 }
@@ -105,6 +111,12 @@ export function publicMessage(error: unknown): string {
   const code = stringField(error, 'code')
   if (isState(error) && code !== undefined) return `${harmlessMessage(error)} (SQLSTATE ${code})`
   if (error instanceof AggregateError && error.message === '') return error.errors.map(publicMessage).join('; ')
+  return ownMessage(error)
+}
+
+/** What this process says itself is about connections, never about rows. */
+function ownMessage(error: unknown): string {
+  if (isState(error)) return harmlessMessage(error)
   return error instanceof Error ? error.message : 'unknown failure'
 }
 
