@@ -1,5 +1,5 @@
 /**
- * `npm run reliability -- kills|crashes|twins|soak|backlog [--short] [--seed N] [--cycles N] [--minutes N] [--changes N] [--gigabytes N] [--report FILE]`
+ * `npm run reliability -- kills|crashes|twins|soak|backlog|histories [--short] [--seed N] [--cycles N] [--minutes N] [--changes N] [--gigabytes N] [--report FILE]`
  *
  * Runs one section, merges what came out into reports/reliability.json, and ends with 0 if it passed. A short form never
  * replaces the long one there.
