@@ -1,5 +1,5 @@
 /**
- * `npm run reliability -- kills|crashes|twins|soak|backlog [--short] [--seed N] [--cycles N] [--minutes N] [--changes N] [--gigabytes N] [--report FILE]`
+ * `npm run reliability -- kills|crashes|twins|soak|backlog|histories [--short] [--seed N] [--cycles N] [--minutes N] [--changes N] [--gigabytes N] [--report FILE]`
  *
  * Runs one section, merges what came out into reports/reliability.json, and ends with 0 if it passed. A short form never
  * replaces the long one there.
@@ -10,10 +10,14 @@ import { addToReport } from './report.js'
 import { amountNames, type Section } from './section.js'
 
 const sections: Readonly<Record<string, Section>> = {
+  backlog: async (options) => (await import('./backlog.js')).backlog(options),
   crashes: async (options) => (await import('./crashes.js')).crashes(options),
   mutants: async (options) => (await import('./mutation.js')).mutation(options),
   reads: async (options) => (await import('./reads.js')).reads(options),
   histories: async (options) => (await import('./histories.js')).histories(options),
+  kills: async (options) => (await import('./kills.js')).kills(options),
+  soak: async (options) => (await import('./soak.js')).soak(options),
+  twins: async (options) => (await import('./twins.js')).twins(options),
 }
 
 const { values, positionals } = parseArgs({
