@@ -4,6 +4,7 @@
 const flags: { readonly [option: string]: string } = {
   atRest: '--at-rest',
   auditBytesMax: '--audit-limit',
+  auditLimitPolicy: '--audit-limit-policy',
   auditSchema: '--audit-schema',
   batchSize: '--batch-size',
   checkpoints: '--emit-checkpoints',

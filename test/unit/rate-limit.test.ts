@@ -83,4 +83,5 @@ it('options that are no numbers are refused by name', () => {
   const url = 'postgresql://h/db'
   expect(() => new PostgresTriggerSource({ url, connectionsMax: 4 })).toThrow(/connectionsMax.*at least 5/)
   expect(() => new PostgresTriggerSource({ url, maxRowsPerSecond: 0.5 })).toThrow(/maxRowsPerSecond/)
+  expect(() => new PostgresTriggerSource({ url, auditLimitPolicy: 'detach' })).toThrow(/auditLimitPolicy.*no limit/)
 })

@@ -46,6 +46,11 @@ const reservedConnections = 4
 /** @throws SyncError `E_CONFIG` */
 export function checkProtection(options: ProtectionOptions): void {
   const { connectionsMax, maxRowsPerSecond, statementTimeoutMs, replicationLagBytesMax, auditBytesMax } = options
+  if (options.auditLimitPolicy === 'detach' && auditBytesMax === undefined) {
+    throw new SyncError('E_CONFIG', '`auditLimitPolicy` is detach, but there is no limit', {
+      hint: 'Say with `auditBytesMax` how large the audit table may become.',
+    })
+  }
   const least = { connectionsMax: reservedConnections + 1 }
   const numbers = { connectionsMax, maxRowsPerSecond, statementTimeoutMs, replicationLagBytesMax, auditBytesMax }
   for (const [name, value] of Object.entries(numbers)) {
