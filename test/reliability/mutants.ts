@@ -33,7 +33,7 @@ export const mutants: readonly Mutant[] = [
         to: 'fence(_: ReadonlySet<string>): void {\n    const holders: ReadonlySet<string> = new Set()',
       },
     ],
-    caughtBy: { file: interleavings, named: 'of a late commit' },
+    caughtBy: { file: 'test/unit/gap-tracker.test.ts', named: 'keeps a gap while one' },
   },
   {
     name: 'TRUNCATE is not captured',
@@ -130,16 +130,17 @@ export const mutants: readonly Mutant[] = [
     name: 'rows may be hidden from the reader',
     changes: [
       { file: 'src/sources/postgres/session.ts', from: `['row_security', 'off']`, to: `['row_security', 'on']` },
+      { file: 'src/sources/postgres/catalog-tables.ts', from: 'pg_catalog.row_security_active(c.oid)', to: 'false' },
     ],
     caughtBy: { file: 'test/integration/coverage-kinds.db.test.ts', named: 'row level security' },
   },
   {
-    name: 'the end of a connection is the end of a COPY',
+    name: 'an error of the server is the end of a COPY',
     changes: [
       {
         file: 'src/sources/postgres/copy-query.ts',
-        from: 'else this.#break(connectionLost(error))',
-        to: `else {
+        from: 'if (error instanceof pg.DatabaseError && error.severity !== undefined) this.#fail(error)',
+        to: `if (error instanceof pg.DatabaseError && error.severity !== undefined) {
       this.#state = 'ended'
       this.#notify()
     }`,
