@@ -11,7 +11,7 @@ const long = [
   'test/e2e/{kill-full,lease,scale,signals}.db.test.ts',
   'test/integration/{capture,coverage,ddl,interleavings,security}*.db.test.ts',
   'test/integration/{codecs,docs-commands,every-type,extremes,harmless,hostile-names,introspect,keyless,types}.db.test.ts',
-  'test/integration/{install-script,no-ddl,refusals}.db.test.ts',
+  'test/integration/{histories,install-script,no-ddl,refusals}.db.test.ts',
 ]
 const exclude = [...configDefaults.exclude, 'test/bench/**', ...(process.env.TEST_SHORT ? long : [])]
 
@@ -25,7 +25,7 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 120_000,
+    testTimeout: 240_000,
     // Deadlines of tests that wait for processes can be missed on a busy CI machine: one second try there, none elsewhere.
     retry: process.env.CI ? 1 : 0,
     hookTimeout: 60_000,

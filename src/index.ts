@@ -103,9 +103,11 @@ export {
   type SurrealSinkSettings,
 } from './sinks/surreal/surreal-sink.js'
 export type { TargetContent } from './sinks/surreal/survey.js'
+export type { AuditLimitOutcome } from './sources/postgres/audit-limit.js'
 export type { PipelineStatus, SourceStatus, WriterStatus } from './sources/postgres/audit-status.js'
 export type { TriggerLevel } from './sources/postgres/capture-function.js'
 export type { CapturedTable } from './sources/postgres/captured-tables.js'
+export type { AuditDetachment } from './sources/postgres/detachment.js'
 export type { ExamineSourceOptions, SourceExamination } from './sources/postgres/examination.js'
 export type { InstallScriptOptions } from './sources/postgres/install-script.js'
 export type { AuditLimitPolicy, ProtectionOptions } from './sources/postgres/protection.js'

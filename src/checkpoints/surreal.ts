@@ -195,7 +195,7 @@ LET $written = (UPSERT $record SET checkpoint = $text RETURN VALUE checkpoint);
 THROW 'surreal_sync: ' + (IF $written == [$text] { 'allowed' } ELSE { 'forbidden' });
 COMMIT;`
 
-/** By HTTP a connection without a database may be answered from one that another chose, so it is asked. */
+/** By HTTP, what is asked without a database may be answered by SurrealDB's default one: so that is looked at. */
 async function isSelected(db: Surreal, { namespace, database }: Place): Promise<boolean> {
   await selectExisting(db, { namespace, database })
   const selected = await findSelected(db)

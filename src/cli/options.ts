@@ -25,12 +25,23 @@ function addProtection(command: Command): void {
     .option('--lock-timeout <duration>', 'how long a statement waits for a lock (default: 2s)')
     .option('--statement-timeout <duration>', 'how long a statement may take (default: no limit)')
     .option('--max-replication-lag <size>', 'pause copying while a standby is further behind: 64MB')
+  addAuditLimit(command)
+}
+
+/** The flags of whatever looks at the size of the change table. */
+export function addAuditLimit(command: Command): Command {
+  return command
     .option('--audit-limit <size>', 'size of the change table beyond which the policy holds: 20GB')
     .addOption(
       new Option('--audit-limit-policy <how>', 'warn, or remove all that is installed (default: warn)').choices(
         auditLimitPolicies,
       ),
     )
+}
+
+/** The same for those that only say how large it is. */
+export function addAuditLimitSize(command: Command): Command {
+  return command.option('--audit-limit <size>', 'exit with 3 if the change table is larger: 20GB')
 }
 
 /** The flags of commands that look at both sides without replicating: they read and write as the pipeline does. */
@@ -42,6 +53,8 @@ export function addConnectionOptions(command: Command): Command {
     .option('--config <file>', configHelp)
     .option('--no-config', 'read no such file')
     .option('--id <id>', 'name of the pipeline (default: made of the three databases)')
+    .addOption(reportFormat())
+    .addOption(reportLevel())
     .helpOption('-h, --help', 'print this help')
     .addHelpText('after', valueHelp)
 }
@@ -54,7 +67,19 @@ export function addSourceOptions(command: Command): Command {
     .optionsGroup('General:')
     .option('--config <file>', configHelp)
     .option('--no-config', 'read no such file')
+    .addOption(reportFormat())
+    .addOption(reportLevel())
     .helpOption('-h, --help', 'print this help')
+}
+
+/** Of those that have a result on stdout, and log nothing else. */
+function reportFormat(): Option {
+  return new Option('--log-format <format>', 'format of warnings and errors (default: text)').choices(logFormats)
+}
+
+/** Whoever reports a bug is asked for more. */
+function reportLevel(): Option {
+  return new Option('--log-level <level>', 'debug: say also where an error came from').choices(logLevels)
 }
 
 const auditSchemaHelp = 'schema of the change table (default: public)'

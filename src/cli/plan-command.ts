@@ -10,6 +10,7 @@ import { type PlanParts, planReport, planReportAsJson } from './plan-report.js'
 import { addPostgresql } from './postgresql-command.js'
 import type { Flags } from './settings.js'
 import { type Sides, settleSides } from './sides.js'
+import { columnsOfTerminal } from './wrapped.js'
 
 interface PlanFlags extends Flags {
   readonly json?: boolean
@@ -22,7 +23,7 @@ const example = `$ surreal-sync plan postgresql
   $ surreal-sync plan postgresql --sql --role replicator > install.sql`
 
 /** No row is read, so nobody needs the secret of masks. */
-const noSecret = { MASK_SECRET: 'a plan hashes no values' }
+const noSecret = { MASK_SECRET: 'a plan hashes no values', MASK_SECRET_FILE: undefined }
 
 export function addPlan(program: Command, io: CommandLineIo): void {
   const command = addPostgresql(program, { name: 'plan', summary, example })
@@ -52,7 +53,7 @@ async function runPlan(flags: PlanFlags, io: CommandLineIo): Promise<void> {
       target: sides.target?.sink,
       content: await survey(sides, tables, signal),
     }
-    io.stdout.write(flags.json ? `${planReportAsJson(parts)}\n` : planReport(parts))
+    io.stdout.write(flags.json ? `${planReportAsJson(parts)}\n` : planReport(parts, columnsOfTerminal(io.stdout)))
   })
 }
 

@@ -4,6 +4,7 @@ import { formatBytes, formatExactly, plural } from './figures.js'
 import { inFlags } from './flag-names.js'
 import { padEnd, printable, widthOf } from './printable.js'
 import type { Settings } from './settings.js'
+import { wrapped } from './wrapped.js'
 
 export interface PlanParts {
   readonly address: string
@@ -15,8 +16,8 @@ export interface PlanParts {
   readonly content: readonly TargetContent[] | undefined
 }
 
-/** Several lines for people. */
-export function planReport(parts: PlanParts): string {
+/** Several lines for people. @param columns Of the terminal, if there is one. */
+export function planReport(parts: PlanParts, columns: number | undefined): string {
   const { address, plan, target, content } = parts
   const { tables, leftOut } = plan
   const where = target === undefined ? 'none named' : `namespace ${target.namespace}, database ${target.database}`
@@ -40,7 +41,8 @@ export function planReport(parts: PlanParts): string {
       warningsOf(parts).map(({ message }) => `! ${message}`),
     ),
   ]
-  return `${lines.map((line) => printable(line).trimEnd()).join('\n')}\n`
+  const fitting = lines.flatMap((line) => wrapped(printable(line).trimEnd(), { columns, indent: indentOf(line) }))
+  return `${fitting.join('\n')}\n`
 }
 
 /** One line for scripts, with the names of the library in snake case. */
@@ -154,6 +156,11 @@ function rowsOf(tables: readonly PlannedTable[]): string {
   const known = tables.flatMap(({ table }) => table.rowCountEstimate ?? [])
   if (known.length === 0) return 'an unknown number of rows'
   return `${known.length < tables.length ? 'at least' : 'about'} ${formatExactly(sum(known))} rows`
+}
+
+/** What is listed goes on beneath its first word. */
+function indentOf(line: string): number {
+  return /^ *(?:! )?/.exec(line)?.[0].length ?? 0
 }
 
 function section(title: string, lines: readonly string[]): readonly string[] {

@@ -59,7 +59,8 @@ Exit codes:
   0  done, also after SIGINT, SIGTERM or the timeout
   1  a bug in surreal-sync
   2  refused: something has to be changed first
-  3  verify found differences; repair or quarantine retry left some
+  3  verify found differences; repair or quarantine retry left some; the audit
+     table is larger than its limit, or was removed for it
   4  failed: trying again later may help
   5  the same pipeline runs elsewhere
 

@@ -5,11 +5,11 @@ import { ExitStatus } from './exit-status.js'
 import { formatExactly, plural } from './figures.js'
 import { interruptible } from './interruptible.js'
 import type { CommandLineIo } from './io.js'
-import { Log } from './log.js'
 import { addConnectionOptions } from './options.js'
 import { printable } from './printable.js'
 import type { Flags } from './settings.js'
 import { settled } from './settled.js'
+import { warningsTo } from './warnings.js'
 
 type QuarantineFlags = Flags & { readonly json?: boolean }
 
@@ -49,8 +49,7 @@ async function list(flags: QuarantineFlags, io: CommandLineIo): Promise<void> {
 
 /** @throws ExitStatus 3 if rows are left */
 async function retry(flags: QuarantineFlags, io: CommandLineIo): Promise<void> {
-  const { source, sink, id, transforms } = await settled(flags, io)
-  const log = new Log({ format: 'text', level: 'warn', write: (line) => io.stderr.write(`${line}\n`) })
+  const { source, sink, id, transforms, logFormat } = await settled(flags, io)
   await interruptible(io, async (signal) => {
     const { tried, forgotten, left } = await retryQuarantine({
       ...{
@@ -60,7 +59,7 @@ async function retry(flags: QuarantineFlags, io: CommandLineIo): Promise<void> {
         transforms,
         signal,
       },
-      onWarning: ({ code, message, ...fields }) => log.event('warn', code, message, fields),
+      onWarning: warningsTo(io, logFormat),
     })
     const lost = forgotten === 0 ? '' : `${formatExactly(forgotten)} of tables that are gone forgotten, `
     const verdict = `${plural(tried, 'row')} tried again, ${lost}${formatExactly(left.length)} left`

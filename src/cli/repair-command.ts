@@ -5,12 +5,12 @@ import { ExitStatus } from './exit-status.js'
 import { formatExactly, plural } from './figures.js'
 import { interruptible } from './interruptible.js'
 import type { CommandLineIo } from './io.js'
-import { Log } from './log.js'
 import { addConnectionOptions } from './options.js'
 import { addPostgresql } from './postgresql-command.js'
 import { printable } from './printable.js'
 import type { Flags } from './settings.js'
 import { settledPlain } from './settled.js'
+import { warningsTo } from './warnings.js'
 
 const summary = 'read rows again that verify finds to differ'
 const example = '$ surreal-sync repair postgresql --to-namespace prod --to-database myapp'
@@ -25,12 +25,11 @@ export function addRepair(program: Command, io: CommandLineIo): void {
 
 /** @throws ExitStatus 3 if rows are left that differ, 130 and 143 after a signal; SyncError */
 async function runRepair(flags: Flags & { readonly json?: boolean }, io: CommandLineIo): Promise<void> {
-  const { source, sink, id } = await settledPlain(flags, io)
-  const log = new Log({ format: 'text', level: 'warn', write: (line) => io.stderr.write(`${line}\n`) })
+  const { source, sink, id, logFormat } = await settledPlain(flags, io)
   await interruptible(io, async (signal) => {
     const result = await repair({
       ...{ source: new PostgresTriggerSource(source), sink: new SurrealSink(sink), id, signal },
-      onWarning: ({ code, message, ...fields }) => log.event('warn', code, message, fields),
+      onWarning: warningsTo(io, logFormat),
     })
     const lines = flags.json === true ? asJson(result) : asText(result)
     io.stdout.write(`${lines.join('\n')}\n`)

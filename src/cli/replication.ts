@@ -1,6 +1,8 @@
 /** Runs one of the commands that replicate. */
 import { type RunOptions, SyncEngine } from '../index.js'
 import { createConnections } from './connections.js'
+import { describeError } from './error-report.js'
+import { ExitStatus } from './exit-status.js'
 import type { CommandLineIo } from './io.js'
 import { Log } from './log.js'
 import { serveObservation, traceWhereSetUp } from './observability.js'
@@ -14,7 +16,10 @@ import { TerminalBlock } from './terminal-block.js'
 
 const intervalMs = 10_000
 
-/** @param configFile Where some of the settings come from. Resolves when the work is done or was asked to stop. @throws SyncError */
+/**
+ * @param configFile Where some of the settings come from. Resolves when the work is done or was asked to stop.
+ * @throws ExitStatus after what went wrong was logged; SyncError if that was before anything could be logged
+ */
 export async function runReplication(settings: Settings, io: CommandLineIo, configFile?: string): Promise<void> {
   const progress = new Progress(io.clock)
   const block = isTerminal(settings, io) ? createBlock(progress, io) : undefined
@@ -65,7 +70,9 @@ export async function runReplication(settings: Settings, io: CommandLineIo, conf
     block?.stop()
     reporter.summary(result, stop.reason)
   } catch (error) {
-    if (!stop.explains(error)) throw error
+    if (stop.explains(error)) return
+    block?.stop()
+    throw new ExitStatus(log.failure(describeError(error)))
   } finally {
     block?.stop()
     stop.dispose()

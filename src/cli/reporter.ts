@@ -9,6 +9,7 @@ import type { CommandName, Settings } from './settings.js'
 import type { StopReason } from './stop.js'
 import { describeTotals, totalsOf } from './totals.js'
 import { version } from './version.js'
+import { logWarning } from './warnings.js'
 
 type Event<E extends keyof SyncEvents> = SyncEvents[E][0]
 
@@ -154,10 +155,9 @@ export class Reporter {
     this.#log.event('warn', 'retry', text, { code, attempt, delay_ms: delayMs })
   }
 
-  #warning({ code, message, table, column, count }: Event<'warning'>): void {
-    this.#warnings += count ?? 1
-    const times = count === undefined || count === 1 ? '' : ` (${formatExactly(count)} times)`
-    this.#log.event('warn', 'warning', `${inFlags(message)}${times}`, { code, table, column, count })
+  #warning(warning: Event<'warning'>): void {
+    this.#warnings += warning.count ?? 1
+    logWarning(this.#log, warning)
   }
 
   #interval(): void {

@@ -1,16 +1,19 @@
 /** `surreal-sync status`, `cleanup` and `teardown`: what the source keeps for its pipelines. */
 import type { Command } from 'commander'
-import { SyncError } from '../index.js'
+import { PostgresTriggerSource, SyncError } from '../index.js'
+import { afterwards, describeAuditLimit, describeDetachment } from './audit-limit-report.js'
 import { parseDuration } from './duration.js'
+import { ExitStatus } from './exit-status.js'
 import { plural } from './figures.js'
 import { interruptible } from './interruptible.js'
 import type { CommandLineIo } from './io.js'
-import { addSourceOptions } from './options.js'
+import { addAuditLimit, addAuditLimitSize, addSourceOptions } from './options.js'
 import { addPostgresql } from './postgresql-command.js'
 import { printable } from './printable.js'
 import type { Flags } from './settings.js'
-import { sourceOf } from './source-of.js'
+import { sourceOf, sourceSettingsOf } from './source-of.js'
 import { describeStatus, statusAsJson } from './status-report.js'
+import { columnsOfTerminal } from './wrapped.js'
 
 interface StatusFlags extends Flags {
   readonly json?: boolean
@@ -34,13 +37,13 @@ export function addUpkeep(program: Command, io: CommandLineIo): void {
     .optionsGroup('Printing:')
     .option('--json', 'print one JSON object')
     .option('--watch', `print it again every ${watchMs / 1_000} s, until Ctrl-C`)
-  addSourceOptions(status).action(() => runStatus(status.opts<StatusFlags>(), io))
+  addSourceOptions(addAuditLimitSize(status)).action(() => runStatus(status.opts<StatusFlags>(), io))
 
   const cleanup = addCommand(program, 'cleanup', 'remove changes that every pipeline has applied')
     .optionsGroup('Cleaning up:')
     .option('--older-than <duration>', 'only changes older than this: 30d, 12h (default: all)')
     .option('--forget <id>', 'first unregister a pipeline that will not come back')
-  addSourceOptions(cleanup).action(() => runCleanup(cleanup.opts<CleanupFlags>(), io))
+  addSourceOptions(addAuditLimit(cleanup)).action(() => runCleanup(cleanup.opts<CleanupFlags>(), io))
 
   const teardown = addCommand(program, 'teardown', 'remove triggers, functions and tables of surreal-sync')
     .optionsGroup('Removing:')
@@ -54,13 +57,25 @@ function addCommand(program: Command, name: string, summary: string): Command {
   return addPostgresql(program, { name, summary, example })
 }
 
+/** @throws ExitStatus 3 if the audit table is larger than its limit, or was removed for it */
 async function runStatus(flags: StatusFlags, io: CommandLineIo): Promise<void> {
-  const source = await sourceOf(flags, io)
+  const settings = await sourceSettingsOf(flags, io)
+  const source = new PostgresTriggerSource(settings)
+  const { auditBytesMax } = settings
   const print = async () => {
     const status = await source.status()
-    io.stdout.write(flags.json ? `${statusAsJson(status)}\n` : describeStatus(status, source.address))
+    const { address } = source
+    const text = flags.json
+      ? `${statusAsJson(status, auditBytesMax)}\n`
+      : describeStatus(status, { address, auditBytesMax, columns: columnsOfTerminal(io.stdout) })
+    io.stdout.write(text)
+    return status
   }
-  if (!flags.watch) return print()
+  if (!flags.watch) {
+    const { bytes, detached } = await print()
+    if (auditBytesMax !== undefined && (bytes > auditBytesMax || detached !== undefined)) throw new ExitStatus(3)
+    return
+  }
   await interruptible(io, async (signal) => {
     while (!signal.aborted) {
       await print()
@@ -81,10 +96,16 @@ function pause({ clock }: CommandLineIo, signal: AbortSignal): Promise<void> {
   })
 }
 
+/** @throws ExitStatus 3 if the audit table is larger than its limit, or was removed for it */
 async function runCleanup({ olderThan, forget, ...flags }: CleanupFlags, io: CommandLineIo): Promise<void> {
   const olderThanMs = olderThan === undefined ? undefined : parseDuration(olderThan, '--older-than')
-  const source = await sourceOf(flags, io)
-  const { installed, pipelines } = await source.status()
+  const settings = await sourceSettingsOf(flags, io)
+  const source = new PostgresTriggerSource(settings)
+  const { installed, pipelines, detached } = await source.status()
+  if (detached !== undefined) {
+    io.stdout.write(`What captures changes was ${describeDetachment(detached)}.\n${afterwards}\n`)
+    throw new ExitStatus(3)
+  }
   if (!installed) {
     io.stdout.write('Nothing is installed in this database.\n')
     return
@@ -101,6 +122,12 @@ async function runCleanup({ olderThan, forget, ...flags }: CleanupFlags, io: Com
     const none = pipelines.every(({ id }) => id === forget)
     const why = none ? ': no pipeline is registered, so nobody has said what is no longer needed' : ''
     io.stdout.write(`Removed ${plural(count, 'change')}${why}.\n`)
+    const { auditBytesMax } = settings
+    if (auditBytesMax === undefined) return
+    const outcome = await source.enforceAuditLimit({ signal })
+    if (outcome.pruned > 0) io.stdout.write(`Removed ${plural(outcome.pruned, 'younger change')}, to make room.\n`)
+    io.stdout.write(describeAuditLimit(outcome, auditBytesMax))
+    if (outcome.state !== 'within') throw new ExitStatus(3)
   })
 }
 

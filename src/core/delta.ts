@@ -20,6 +20,8 @@ export interface Delta {
   readonly committedAtMs?: number
   /** Tables in it that were not announced before, for example because they got new names. The sink is prepared for them first. */
   readonly tables?: readonly Table[]
+  /** Where there are such: all others that are followed. */
+  readonly beside?: readonly Table[]
   /** Columns that came or went, to be applied by `Sink.alter` before the batches. Only such as `ChangeOptions.alterable` allowed. */
   readonly alterations?: readonly Alteration[]
 }

@@ -76,6 +76,10 @@ export interface SyncEvents {
     },
   ]
   /**
+   * A delta with changes has begun, `at` in milliseconds since 1970: until its `delta` the target is not as the source.
+   */
+  applying: [{ readonly at: number }]
+  /**
    * A delta took effect, with its checkpoint; an idle source has deltas without batches, too. `drained`: nothing else was
    * visible at the source.
    */

@@ -69,4 +69,6 @@ export interface Sink {
 /** For which phase a sink is to be ready. */
 export interface PrepareOptions extends Abortable {
   readonly phase: 'full' | 'incremental'
+  /** Tables that the run goes on to write to besides: no other may be written where they are. @defaultValue none */
+  readonly beside?: readonly Table[] | undefined
 }

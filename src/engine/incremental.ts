@@ -82,13 +82,17 @@ function rereadDelta(
 /** Applies one delta and its checkpoint. True: it carried changes. */
 async function apply(run: Run, delta: Delta): Promise<boolean> {
   const { sink } = run.settings
-  const { tables = [], alterations = [] } = delta
+  const { tables = [], beside, alterations = [] } = delta
+  const begins = once(() => run.emit('applying', { at: Date.now() }))
   const startedAt = performance.now()
-  if (tables.length > 0) await run.retrying(async () => sink.prepare?.(tables, { phase: 'full', signal: run.signal }))
+  const preparing = { phase: 'full', beside, signal: run.signal } as const
+  if (tables.length > 0) await run.retrying(async () => sink.prepare?.(tables, preparing))
   for (const alteration of alterations) {
+    begins()
     await run.retrying(async () => sink.alter?.(alteration, { signal: run.signal }))
   }
-  const sizes = sink.commit === undefined ? await write(run, delta) : await commit(run, delta)
+  const announced = withBatches(delta, before(delta.batches, begins))
+  const sizes = sink.commit === undefined ? await write(run, announced) : await commit(run, announced)
   const { position, committedAtMs } = delta
   const lagMs = committedAtMs === undefined ? undefined : Math.max(0, Date.now() - committedAtMs)
   if (sink.commit === undefined) await run.save('incremental', position, position, lagMs)
@@ -97,6 +101,22 @@ async function apply(run: Run, delta: Delta): Promise<boolean> {
   const durationMs = performance.now() - startedAt
   run.emit('delta', { batches: sizes.length, rows, drained: delta.drained, durationMs, lagMs })
   return sizes.length > 0 || alterations.length > 0
+}
+
+/** Calls before each batch is given on. */
+async function* before(batches: AsyncIterable<Batch>, call: () => void): AsyncGenerator<Batch> {
+  for await (const batch of batches) {
+    call()
+    yield batch
+  }
+}
+
+function once(work: () => void): () => void {
+  let done = false
+  return () => {
+    if (!done) work()
+    done = true
+  }
 }
 
 async function write(run: Run, delta: Delta): Promise<readonly BatchSize[]> {

@@ -38,6 +38,8 @@ export async function listen(
       cause: error,
     })
   }
+  // Whoever cannot be answered, for want of file descriptors for example, must not end the run.
+  server.on('error', () => {})
   // Serving must not keep a process alive that has nothing else to do.
   server.unref()
   const address = server.address()

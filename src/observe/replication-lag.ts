@@ -2,7 +2,7 @@
 
 /**
  * Zero when everything that is visible at the source has been applied. Otherwise at least so long ago the target last had
- * everything: the age of the newest change applied, and the time since then.
+ * everything: the age of the newest change applied and the time since then, or since a delta began.
  */
 export class ReplicationLag {
   #behind: { readonly lagMs: number; readonly at: number } | undefined
@@ -21,8 +21,8 @@ export class ReplicationLag {
     else if (lagMs !== undefined) this.#behind = { lagMs, at: performance.now() }
   }
 
-  /** From now on nothing arrives. */
-  interrupted(): void {
+  /** From now on something is missing: a delta with changes is on its way, or nothing arrives. */
+  began(): void {
     if (this.#current) this.#behind = { lagMs: 0, at: performance.now() }
     this.#current = false
   }

@@ -60,6 +60,7 @@ export class Tally {
     on('phase', (event) => this.#entered(event))
     on('table', (event) => this.#table(event))
     on('batch', (event) => this.#batch(event))
+    on('applying', () => this.lag.began())
     on('delta', ({ drained, lagMs }) => this.lag.applied(drained, lagMs))
     on('checkpoint', ({ kind, text }) => this.#note(this.#checkpoints, 'checkpoint', kind, text))
     on('retry', (event) => this.#retry(event))
@@ -166,7 +167,7 @@ export class Tally {
 
   #retry({ code, message, attempt }: Event<'retry'>): void {
     this.#retries += 1
-    if (this.#state === 'incremental') this.lag.interrupted()
+    if (this.#state === 'incremental') this.lag.began()
     this.#note(this.#problems, 'retry', code, `Attempt ${attempt} failed: ${message}`)
   }
 

@@ -230,4 +230,45 @@ describe('SurrealCheckpointStore', () => {
     const odd = () => new SurrealCheckpointStore({ url: 'ftp://127.0.0.1', ...target })
     expect(odd).toThrow(expect.objectContaining({ code: 'E_CONFIG' }))
   })
+
+  it('asks for another token when the one that let it in is worth nothing any more', async () => {
+    const place = { namespace: 'kit', database: 'tokens' }
+    const db = new Surreal()
+    await db.connect(surreal.http, { authentication: root })
+    await db.query('DEFINE NAMESPACE IF NOT EXISTS kit')
+    await db.use({ namespace: 'kit' })
+    await db.query('DEFINE DATABASE IF NOT EXISTS tokens')
+    await db.use(place)
+    // Tokens of a user end with its definition.
+    const define = () => db.query(`DEFINE USER OVERWRITE keeper ON DATABASE PASSWORD 'x' ROLES OWNER`)
+    const signIn = async () => {
+      const own = new Surreal()
+      await own.connect(surreal.http)
+      const { access } = await own.signin({ ...place, username: 'keeper', password: 'x' })
+      await own.close()
+      return access
+    }
+    await define()
+    let token = await signIn()
+    let asked = 0
+    const store = new SurrealCheckpointStore({
+      ...place,
+      url: surreal.http,
+      token: async () => {
+        asked += 1
+        return token
+      },
+    })
+    await store.save('kit', checkpoint)
+    expect(asked).toBe(1)
+    await define()
+    token = await signIn()
+    expect(await store.load('kit')).toEqual(checkpoint)
+    expect(asked).toBe(2)
+    await define()
+    await expect(store.load('kit')).rejects.toMatchObject({ code: 'E_AUTH' })
+    expect(asked).toBe(3)
+    await store.close()
+    await db.close()
+  })
 })

@@ -21,6 +21,12 @@ describe('the help of', () => {
   })
 })
 
+it('every command that connects can log as JSON', () => {
+  const connecting = all.filter(({ text }) => text.includes('--source-uri <uri>'))
+  expect(connecting.length).toBeGreaterThan(10)
+  expect(connecting.filter(({ text }) => !text.includes('--log-format <format>')).map(({ name }) => name)).toEqual([])
+})
+
 it('docs/cli.md is what the commands say: `npm run docs:cli` writes it', async () => {
   expect(readFileSync(join(repository, 'docs/cli.md'), 'utf8')).toBe(await cliPage())
 })

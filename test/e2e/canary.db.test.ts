@@ -6,7 +6,15 @@ import { inspect } from 'node:util'
 import { createRemoteEngines, Surreal } from 'surrealdb'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
-import { FileCheckpointStore, PostgresTriggerSource, SurrealSink, SyncEngine, SyncError } from '../../src/index.js'
+import {
+  FileCheckpointStore,
+  PostgresCheckpointStore,
+  PostgresTriggerSource,
+  SurrealCheckpointStore,
+  SurrealSink,
+  SyncEngine,
+  SyncError,
+} from '../../src/index.js'
 import { createCertificate } from '../support/certificates.js'
 import { createDatabase, type TestDatabase } from '../support/database.js'
 import { createRole, type TestRole } from '../support/roles.js'
@@ -34,6 +42,8 @@ let target: SurrealServer
 let directory: Directory
 let options: CommandOptions
 let planted: readonly string[]
+/** Made by the engine: what signs in with it has every right. */
+let token: string
 /** What each run left behind, by what it was. */
 const traces = new Map<string, string>()
 
@@ -43,7 +53,8 @@ beforeAll(async () => {
   target = await startSurreal({ password: surrealPassword })
   directory = await temporaryDirectory()
   const postgresPassword = new URL(role.url).password
-  planted = [postgresPassword, surrealPassword, text, json, number, ...keyLines]
+  token = await tokenOf(target.ws)
+  planted = [postgresPassword, surrealPassword, token, ...token.split('.').slice(1), text, json, number, ...keyLines]
   const key = join(directory.path, 'client.key')
   await writeFile(key, certificate.key, { mode: 0o600 })
   await writeFile(join(directory.path, 'client.crt'), certificate.certificate)
@@ -69,6 +80,17 @@ afterAll(async () => {
   await directory?.[Symbol.asyncDispose]()
 })
 
+async function tokenOf(url: string): Promise<string> {
+  const db = new Surreal({
+    engines: createRemoteEngines(),
+    websocketImpl: WebSocket as unknown as typeof globalThis.WebSocket,
+  })
+  await db.connect(url, { reconnect: false })
+  const { access } = await db.signin({ username: 'root', password: surrealPassword })
+  await db.close()
+  return access
+}
+
 const place = (name: string) => ['--to-namespace', 'canary', '--to-database', name]
 
 const debug = ['--log-level', 'debug']
@@ -91,43 +113,44 @@ async function disturbed(
 
 /** In this process. */
 async function run(what: string, args: readonly string[], env: Record<string, string> = {}): Promise<Ended> {
-  const level = args[0] === 'full' ? debug : []
-  const ended = await surrealSyncHere([...args, ...level], { ...options, env: { ...options.env, ...env } })
+  const ended = await surrealSyncHere([...args, ...debug], { ...options, env: { ...options.env, ...env } })
   traces.set(what, `${ended.stdout}\n${ended.stderr}`)
   return ended
 }
 
-/** Of a stream that has no end. */
-async function firstPart(response: Response): Promise<string> {
+/** Of a stream that has no end: what is sent at first, and what is sent when time has passed. */
+async function firstParts(response: Response): Promise<string> {
   const reader = response.body?.getReader()
-  const part = await reader?.read()
+  let parts = ''
+  for (let count = 0; count < 2; count += 1) parts += Buffer.from((await reader?.read())?.value ?? []).toString()
   await reader?.cancel()
-  return Buffer.from(part?.value ?? []).toString()
+  return parts
+}
+
+/** Cuts every connection, changes a row, and looks at everything that is served. */
+async function cutAndLook(logged: string, what: string): Promise<void> {
+  const admin = await database.client()
+  const page = /http:\/\/127\.0\.0\.1:\d+/.exec(logged)?.[0]
+  await admin.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity where usename = '${role.name}' and pid <> pg_backend_pid()`,
+  )
+  await target.cutAll()
+  await admin.query(`update secrets set secret = secret || '!' where id = 1`)
+  for (const path of ['/', '/metrics', '/healthz', '/readyz', '/events']) {
+    const response = await fetch(`${page}${path}`)
+    const first = path === '/events' ? await firstParts(response) : await response.text()
+    expect(first.length, path).toBeGreaterThan(0)
+    traces.set(`${path} ${what}`, first)
+  }
 }
 
 test.each(['text', 'json'])(
   'full and incremental sync, with connections that are cut, logged as %s',
   async (format) => {
     const log = ['--log-format', format, '--http', '127.0.0.1:0']
-    const admin = await database.client()
     await target.fault({ when: 'after', action: 'cut', matching: 'secrets' })
-    const cut = await disturbed(
-      `sync ${format}`,
-      ['sync', 'postgresql', ...place(format), ...log],
-      async (_, logged) => {
-        const page = /http:\/\/127\.0\.0\.1:\d+/.exec(logged)?.[0]
-        await admin.query(
-          `select pg_terminate_backend(pid) from pg_stat_activity where usename = '${role.name}' and pid <> pg_backend_pid()`,
-        )
-        await target.cutAll()
-        await admin.query(`update secrets set secret = secret || '!' where id = 1`)
-        for (const path of ['/', '/metrics', '/healthz', '/readyz', '/events']) {
-          const response = await fetch(`${page}${path}`)
-          const first = path === '/events' ? await firstPart(response) : await response.text()
-          expect(first.length, path).toBeGreaterThan(0)
-          traces.set(`${path} ${format}`, first)
-        }
-      },
+    const cut = await disturbed(`sync ${format}`, ['sync', 'postgresql', ...place(format), ...log], (_, logged) =>
+      cutAndLook(logged, format),
     )
     expect(cut.code).toBe(0)
     await run(`status ${format}`, ['status', 'postgresql', '--json'])
@@ -135,6 +158,48 @@ test.each(['text', 'json'])(
     expect(verified.code, verified.stderr).toBeGreaterThanOrEqual(0)
   },
 )
+
+test('the incremental phase alone, let in by a token, with faults, logged as JSON', async () => {
+  const json = ['--log-format', 'json']
+  const byToken = { SURREAL_TOKEN: token, SURREAL_PASSWORD: '' }
+  const full = await run(
+    'full, by token',
+    ['full', 'postgresql', ...place('alone'), '--emit-checkpoints', ...json],
+    byToken,
+  )
+  expect(full.code, full.stderr).toBe(0)
+  const [t1 = ''] = /postgresql:sequence:\d+/.exec(full.stderr) ?? []
+  const incremental = ['incremental', 'postgresql', ...place('alone'), '--incremental-from', t1, ...json]
+  await target.fault({ when: 'after', action: 'cut', matching: 'secrets' })
+  const cut = await disturbed(
+    'incremental, cut',
+    [...incremental, '--http', '127.0.0.1:0'],
+    (_, logged) => cutAndLook(logged, 'incremental'),
+    byToken,
+  )
+  expect(cut.code, cut.stderr).toBe(0)
+
+  await define(`DEFINE FIELD OVERWRITE secret ON secrets TYPE string ASSERT $value = '${text}'`, 'alone')
+  const admin = await database.client()
+  await admin.query(`update secrets set secret = secret || '?' where id = 2`)
+  const refused = await run('incremental, poisoned', incremental, byToken)
+  expect(refused.stderr).toContain('E_POISON_ROW')
+  const kept = await run('incremental, into quarantine', [...incremental, '--quarantine', '--timeout', '2s'], byToken)
+  expect(kept.code, kept.stderr).toBe(0)
+  const retried = await run('retry', ['quarantine', 'retry', ...place('alone'), ...json], byToken)
+  expect(retried.code, retried.stderr).toBe(3)
+  const source = new URL(role.url)
+  source.password = canary('wrong')
+  planted = [...planted, source.password]
+  const stranger = await run('incremental, by a stranger', incremental, { ...byToken, SOURCE_URI: source.href })
+  expect(stranger.stderr).toContain('E_AUTH')
+  const expired = { SURREAL_TOKEN: `${token.slice(0, -8)}AAAAAAAA`, SURREAL_PASSWORD: '' }
+  const outsider = await run('incremental, by a token that is no longer one', incremental, expired)
+  expect(outsider.stderr).toContain('E_AUTH')
+  for (const { stderr } of [full, cut, refused, kept, retried, stranger, outsider]) {
+    for (const line of stderr.split('\n').slice(0, -1)) expect(JSON.parse(line)).toHaveProperty('event')
+  }
+})
 
 test('what is refused on either side', async () => {
   const args = (name: string, ...more: readonly string[]) => ['full', 'postgresql', ...place(name), ...more]
@@ -189,13 +254,13 @@ test('what the config file and the target make of rows', async () => {
   }
 })
 
-async function define(statement: string): Promise<void> {
+async function define(statement: string, name = 'library'): Promise<void> {
   const db = new Surreal({
     engines: createRemoteEngines(),
     websocketImpl: WebSocket as unknown as typeof globalThis.WebSocket,
   })
   await db.connect(target.ws, { authentication: { username: 'root', password: surrealPassword }, reconnect: false })
-  await db.use({ namespace: 'canary', database: 'library' })
+  await db.use({ namespace: 'canary', database: name })
   await db.query(statement)
   await db.close()
 }
@@ -221,12 +286,33 @@ test('errors of the library, with their causes, and what its objects show of the
   const failing: Record<string, () => Promise<unknown>> = {
     'a filter': () => new SyncEngine({ source, sink: sink() }).run({ phase: 'full' }),
     'a poisoned row': async () => {
-      const plain = new PostgresTriggerSource({ url: role.url, tables: ['numbers'] })
-      const engine = new SyncEngine({ source: plain, sink: sink(), id: 'poison' })
+      const url = new URL(role.url)
+      const password = url.password
+      url.password = ''
+      const byFunction = { url: url.href, password: async () => password }
+      const engine = new SyncEngine({
+        source: new PostgresTriggerSource({ ...byFunction, tables: ['numbers'] }),
+        sink: sink({ username: undefined, password: undefined, token: async () => token }),
+        checkpoints: new PostgresCheckpointStore(byFunction),
+        id: 'poison',
+      })
+      traces.set('objects with functions', inspect(engine, { depth: 10, showHidden: true }))
       await engine.run({ phase: 'full' })
       await define('DEFINE FIELD secret ON numbers TYPE int')
-      return engine.run({ phase: 'full', restart: true })
+      await admin.query(`update numbers set secret = secret || '!'`)
+      return engine.run({ phase: 'incremental' })
     },
+    'a token that is none': () =>
+      new SyncEngine({
+        source: new PostgresTriggerSource({ url: role.url, tables: ['numbers'] }),
+        sink: sink({ username: undefined, password: undefined, token: async () => text }),
+      }).run(),
+    'a store for strangers': () =>
+      new SyncEngine({
+        source: new PostgresTriggerSource({ url: role.url, tables: ['numbers'] }),
+        sink: sink(),
+        checkpoints: new PostgresCheckpointStore({ url: role.url, password: async () => text }),
+      }).run(),
     'a wrong password': () =>
       new SyncEngine({
         source: new PostgresTriggerSource({ url: role.url, password: canary('x') }),
@@ -242,7 +328,13 @@ test('errors of the library, with their causes, and what its objects show of the
     traces.set(`error of ${what}`, inspect(error, { depth: 10, showHidden: true }))
   }
   const store = new FileCheckpointStore(join(directory.path, 'checkpoints'))
-  const objects = { source, sink: sink(), engine: new SyncEngine({ source, sink: sink(), checkpoints: store }) }
+  const place = { url: target.ws, namespace: 'canary', database: 'library' }
+  const stores = [
+    new PostgresCheckpointStore({ url: role.url }),
+    new SurrealCheckpointStore({ ...place, username: 'root', password: surrealPassword }),
+    new SurrealCheckpointStore({ ...place, token }),
+  ]
+  const objects = { stores, source, sink: sink(), engine: new SyncEngine({ source, sink: sink(), checkpoints: store }) }
   traces.set('objects', inspect(objects, { depth: 10, showHidden: true }) + JSON.stringify([source, objects.sink]))
 })
 
@@ -271,7 +363,7 @@ test('nothing planted is found', async () => {
     traces.set(`file ${file.name}`, await readFile(path, 'utf8'))
   }
   expect([...traces.keys()].filter((name) => name.startsWith('file ')).length).toBeGreaterThan(1)
-  expect(traces.size).toBeGreaterThan(20)
+  expect(traces.size).toBeGreaterThan(40)
   const hits = [...traces].flatMap(([what, trace]) =>
     planted.filter((secret) => trace.includes(secret)).map((secret) => `${what}: ${secret}`),
   )

@@ -28,13 +28,30 @@ async function closesAgain(side: Source | Sink): Promise<void> {
   }
 }
 
+const ours = `select wait_event_type from pg_stat_activity
+  where application_name like 'surreal-sync%' and datname = current_database()`
+
 it('a PostgreSQL source closes again, and leaves no connection', async () => {
   const source = new PostgresTriggerSource({ url: database.url })
   await closesAgain(source)
   await expect(source.tables()).rejects.toMatchObject({ code: 'E_CONFIG' })
   const client = await database.client()
-  const ours = `select count(*)::int as count from pg_stat_activity where application_name like 'surreal-sync%' and datname = current_database()`
-  await expect.poll(async () => (await client.query(ours)).rows[0].count).toBe(0)
+  await expect.poll(async () => (await client.query(ours)).rows).toEqual([])
+})
+
+it('a PostgreSQL source leaves no connection that was in use when it closed', async () => {
+  const client = await database.client()
+  await client.query('create table surreal_sync_consumers (id text, report jsonb)')
+  await client.query('begin; lock table surreal_sync_consumers')
+  const source = new PostgresTriggerSource({ url: database.url })
+  await source.open(context)
+  const report = source.report({ phase: 'full', tables: [] })
+  const waiting = { wait_event_type: 'Lock' }
+  await expect.poll(async () => (await client.query(ours)).rows).toEqual([waiting])
+  await source.close()
+  await client.query('commit')
+  await report
+  await expect.poll(async () => (await client.query(ours)).rows).toEqual([])
 })
 
 it('a SurrealDB sink closes again', async () => {

@@ -196,6 +196,20 @@ it('is forgotten when the row goes, also where records of rows that are gone sta
   expect(await replica.printed('(SELECT count() FROM users GROUP ALL)[0].count')).toBe('299')
 })
 
+it('is forgotten also in a transaction of which another row is kept aside', async () => {
+  const source = { shaping: { users: { deletes: 'ignore' } } } as const
+  await using replica = await SurrealReplica.open({ url: database.url, source, sink: { quarantine: true } })
+  await client.query(insertSql(false))
+  await replica.db.query(`define table users; ${refusals['an assertion'].definition}`)
+  await replica.full()
+  await client.query(`delete from users where id = 7; update users set name = 'secret 7' where id = 9`)
+  await replica.catchUp()
+  expect((await entries(replica)).map(({ record }) => record)).toEqual(['users:9'])
+  await client.query(`update users set name = 'fine' where id = 9`)
+  await replica.catchUp()
+  expect(await consistent(replica)).toBe(true)
+})
+
 describe('entries of a table that is not followed any more', () => {
   const kept = async (replica: SurrealReplica) => (await entries(replica)).map(({ record }) => record)
 

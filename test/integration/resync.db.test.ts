@@ -115,6 +115,98 @@ describe('resync', { timeout: 60_000 }, () => {
     expect(replica.warnings.filter(({ code }) => code === 'table_added')).toHaveLength(1)
   })
 
+  it.each([
+    ['when the run begins', ['t']],
+    ['while it goes on', undefined],
+  ])('leaves alone what others have in the target of a table that comes %s', async (_, tables) => {
+    await using database = await createDatabase()
+    const client = await database.client()
+    await client.query('create table t (id int primary key)')
+    await using replica = await SurrealReplica.open({ url: database.url, source: { tables } })
+    await replica.full()
+    await client.query(`create table late (id int primary key); insert into late values (1)`)
+    await replica.db.query('CREATE late:77')
+    await replica.ends().source.resync(['late'])
+    if (tables !== undefined) replica.configure({ source: { tables: [...tables, 'late'] } })
+    // Also when it is tried again.
+    for (let run = 0; run < 2; run += 1) {
+      await expect(replica.catchUp()).rejects.toMatchObject({ code: 'E_TARGET_NOT_EMPTY' })
+      expect(await replica.printed('SELECT VALUE id FROM late')).toBe('[late:77]')
+    }
+    await replica.db.query('DELETE late')
+    await replica.catchUp()
+    await replica.expectEqual()
+  })
+
+  it('refuses a table that would come to where another one is', async () => {
+    await using database = await createDatabase()
+    const client = await database.client()
+    await client.query(setup)
+    await using replica = await SurrealReplica.open({ url: database.url })
+    await replica.full()
+    await client.query(`create schema shop; create table shop.t (id int primary key); insert into shop.t values (0)`)
+    const arrives = following(replica, async (arrives) => {
+      await replica.ends().source.resync(['shop.t'])
+      await arrives('record::exists(t:0)')
+    })
+    await expect(arrives).rejects.toMatchObject({ code: 'E_NAME_COLLISION' })
+    expect(await replica.printed('count(SELECT * FROM t)')).toBe('300')
+  })
+
+  it('sees to what is asked for while a delta begins', async () => {
+    await using database = await createDatabase()
+    const client = await database.client()
+    const locker = await database.client()
+    await client.query(setup)
+    await using replica = await SurrealReplica.open({ url: database.url })
+    await replica.full()
+    await client.query(`create table late (id int primary key, v text); insert into late values (1, 'a')`)
+    await following(replica, async (arrives) => {
+      await client.query(`begin; insert into t values (0, 'v')`)
+      const locked = locker.query('begin; lock table t in access exclusive mode')
+      const waits = (mode: string) => async () => {
+        const { rows } = await client.query(
+          `select from pg_locks where not granted and mode = $1 and relation = 't'::regclass`,
+          [mode],
+        )
+        return rows.length > 0
+      }
+      await eventually(waits('AccessExclusiveLock'), 'the locker waits')
+      await client.query('commit')
+      await locked
+      await eventually(waits('AccessShareLock'), 'the delta waits')
+      await client.query(
+        `insert into surreal_sync_changes (table_id, table_name, operation) values ('late'::regclass, 'late', 'RESYNC')`,
+      )
+      await locker.query('commit')
+      await arrives('record::exists(t:0) AND record::exists(late:1)')
+    })
+  })
+
+  it('does not copy a table that came later once more when a connection is lost', async () => {
+    await using database = await createDatabase()
+    const client = await database.client()
+    await client.query(setup)
+    await using replica = await SurrealReplica.open({ url: database.url })
+    await replica.full()
+    await replica.db.query('DEFINE TABLE late')
+    await following(replica, async (arrives) => {
+      await client.query(`create table late (id int primary key, v text); insert into late values (1, 'a')`)
+      await replica.ends().source.resync(['late'])
+      await arrives('record::exists(late:1)')
+      await client.query(`insert into t values (-1, 'v')`)
+      await arrives('record::exists(t:-1)')
+      await client.query(`
+        select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and application_name like 'surreal-sync%'`)
+      await client.query(`insert into late values (2, 'b')`)
+      await arrives('record::exists(late:2)')
+    })
+    const copies = replica.warnings.filter(({ code }) => code === 'table_added' || code === 'table_replaced')
+    expect(copies.map(({ code }) => code)).toEqual(['table_added'])
+    await replica.expectEqual()
+  })
+
   it('is refused where nothing is followed, and for what cannot be', async () => {
     await using database = await createDatabase()
     const client = await database.client()

@@ -125,6 +125,10 @@ describe('a column that comes or goes', { timeout: 60_000 }, () => {
     ],
     ['another column changed with it', 'alter table t add column extra int, alter column w type bigint'],
     ['the field of another column changes with it', 'alter table named add column id_ int'],
+    [
+      'it takes the field of a column that went',
+      'begin; alter table named drop column id; alter table named add column id_ int; commit',
+    ],
   ] as const
 
   it.each(replaced)('copies the table again if %s', async (_, sql) => {
@@ -148,6 +152,18 @@ describe('a column that comes or goes', { timeout: 60_000 }, () => {
     await following({ engine }, async ({ replica, settle }) => {
       await settle('alter table t add column extra int')
       expect(await replica.printed('array::distinct(SELECT VALUE fields FROM t)')).toBe('[5]')
+    })
+  })
+
+  it('copies the table again if SQL of its shape means another column now, which is not read itself', async () => {
+    const shaping = { t: { columns: ['v'], where: 'w > 0' } }
+    await following({ source: { shaping } }, async ({ replica, settle, written }) => {
+      await settle('alter table t drop column "odd `name\\"; alter table t add column extra int')
+      expect(written()).toBe(0)
+      await settle('begin; alter table t drop column w; alter table t add column w int; commit')
+      expect(await replica.printed('count(SELECT * FROM t)')).toBe('0')
+      await settle(`update t set w = 1 where id = 7`)
+      expect(await replica.printed('SELECT * FROM t')).toBe(`[{ id: t:7, v: 'v7' }]`)
     })
   })
 

@@ -3,40 +3,29 @@ import { isDeepStrictEqual } from 'node:util'
 import pg from 'pg'
 import type { Surreal } from 'surrealdb'
 import { EmbeddedSurreal } from '../../src/demo/embedded-surreal.js'
-import { PostgresTriggerSource, SurrealSink, SyncEngine, SyncError } from '../../src/index.js'
-import { Duplicate, FailAfterWrite, type Fault, faulty, Reject } from '../../src/testing/index.js'
 import { eventually } from '../support/eventually.js'
+import { type Disturbance, DisturbedRun } from './disturbed-run.js'
 import { type Step, writerCount } from './history.js'
 
-export interface PlayCounts {
+interface WriterCounts {
   statements: number
   lockWaits: number
   refused: number
-  kills: number
-  restarts: number
-  cuts: number
-  retries: number
 }
 
-const lost = new SyncError('E_CONNECTION_LOST', 'The connection was lost')
 /** A statement that has not ended by then is waiting for a lock. */
 const waitMsMax = 4
 
 export class HistoryPlayer implements AsyncDisposable {
-  readonly counts: PlayCounts = { statements: 0, lockWaits: 0, refused: 0, kills: 0, restarts: 0, cuts: 0, retries: 0 }
-  readonly #url: string
   readonly #admin: pg.Client
   readonly #target: EmbeddedSurreal
+  readonly #written: WriterCounts = { statements: 0, lockWaits: 0, refused: 0 }
   readonly #writers: Writer[] = []
-  readonly #faults: Fault[] = []
-  #stop = new AbortController()
-  #run: Promise<unknown> = Promise.resolve()
-  #failure: unknown
+  #run: DisturbedRun | undefined
   #ends = 0
   readonly #seen = new Map<string, number>()
 
-  private constructor(url: string, admin: pg.Client, target: EmbeddedSurreal) {
-    this.#url = url
+  private constructor(admin: pg.Client, target: EmbeddedSurreal) {
     this.#admin = admin
     this.#target = target
   }
@@ -48,10 +37,15 @@ export class HistoryPlayer implements AsyncDisposable {
       create table items (id int primary key, version bigint not null);
       create table lines (item int, place int, version bigint not null, primary key (item, place));
       create table ends (id int primary key, number int not null); insert into ends values (1, 0)`)
-    const player = new HistoryPlayer(url, admin, await EmbeddedSurreal.start('histories', 'histories'))
-    for (let index = 0; index < writerCount; index += 1) player.#writers.push(await Writer.connect(url, player.counts))
-    await player.#begin()
+    const player = new HistoryPlayer(admin, await EmbeddedSurreal.start('histories', 'histories'))
+    for (let index = 0; index < writerCount; index += 1)
+      player.#writers.push(await Writer.connect(url, player.#written))
+    player.#run = await DisturbedRun.start(url, player.#target.connection)
     return player
+  }
+
+  get counts(): Readonly<Record<string, number>> {
+    return { ...this.#written, ...this.#run?.counts }
   }
 
   get versions(): { readonly surrealdb: string } {
@@ -71,7 +65,8 @@ export class HistoryPlayer implements AsyncDisposable {
     this.#ends += 1
     await this.#admin.query('update ends set number = $1', [this.#ends])
     await this.#arrival()
-    return this.#failure === undefined ? this.#difference() : `The run ended: ${String(this.#failure)}`
+    const failure = this.#run?.failure
+    return failure === undefined ? this.#difference() : `The run ended: ${String(failure)}`
   }
 
   /** Every session ends its transaction: those that wait for others after them. */
@@ -88,57 +83,15 @@ export class HistoryPlayer implements AsyncDisposable {
     await Promise.all(this.#writers.map((writer) => writer.idle()))
   }
 
-  async #disturb(what: (Step & { reader: string })['reader']): Promise<void> {
-    if (what === 'wait') return void (await new Promise((resolve) => setTimeout(resolve, waitMsMax)))
-    if (what === 'kill') {
-      this.counts.kills += 1
-      await this.#admin.query(`select pg_terminate_backend(pid) from pg_stat_activity
-        where datname = current_database() and application_name like 'surreal-sync%'`)
-    } else if (what === 'restart') {
-      this.counts.restarts += 1
-      await this.#end()
-      await this.#begin()
-    } else {
-      this.counts.cuts += 1
-      this.#faults.push(
-        what === 'cut' ? new Reject(lost) : what === 'lose' ? new FailAfterWrite(lost) : new Duplicate(),
-      )
-    }
-  }
-
-  async #begin(): Promise<void> {
-    const sink = new SurrealSink({
-      connect: async () => this.#target.connection,
-      disconnect: async () => undefined,
-    })
-    const flaky = faulty(sink, (operation) => (operation === 'commit' ? this.#faults.shift() : undefined))
-    const engine = new SyncEngine({
-      source: new PostgresTriggerSource({ url: `${this.#url}?sslmode=disable` }),
-      sink: flaky,
-      checkpoints: flaky,
-      retry: { attemptsMax: 50, delayMs: 1, delayMsMax: 20 },
-    })
-    engine.on('retry', () => {
-      this.counts.retries += 1
-    })
-    this.#stop = new AbortController()
-    const following = new Promise<void>((resolve) => engine.once('caughtUp', () => resolve()))
-    const run = engine.run({ follow: true, signal: this.#stop.signal }).catch((error: unknown) => {
-      this.#failure = error
-    })
-    this.#run = run
-    await Promise.race([following, run])
-  }
-
-  async #end(): Promise<void> {
-    this.#stop.abort()
-    await this.#run
+  async #disturb(what: Disturbance | 'wait'): Promise<void> {
+    if (what === 'wait') await new Promise((resolve) => setTimeout(resolve, waitMsMax))
+    else await this.#run?.disturb(what)
   }
 
   async #arrival(): Promise<void> {
     const { connection } = this.#target
     await eventually(async () => {
-      if (this.#failure !== undefined) return true
+      if (this.#run?.failure !== undefined) return true
       const [number] = await connection.query<[number | undefined]>('RETURN ends:1.number')
       return number === this.#ends
     }, `the reader arrives at the end of history ${this.#ends}`)
@@ -175,7 +128,7 @@ export class HistoryPlayer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#end()
+    await this.#run?.[Symbol.asyncDispose]()
     for (const writer of this.#writers) await writer.end()
     await this.#admin.end()
     await this.#target[Symbol.asyncDispose]()
@@ -193,18 +146,19 @@ async function recordsOf(db: Surreal, table: string, id: string): Promise<readon
 /** A session that writes. What it cannot do now it waits for, without stopping the others. */
 class Writer {
   readonly #client: pg.Client
-  readonly #counts: PlayCounts
+  readonly #counts: WriterCounts
   #pending: Promise<void> = Promise.resolve()
   waiting = false
 
-  private constructor(client: pg.Client, counts: PlayCounts) {
+  private constructor(client: pg.Client, counts: WriterCounts) {
     this.#client = client
     this.#counts = counts
   }
 
-  static async connect(url: string, counts: PlayCounts): Promise<Writer> {
+  static async connect(url: string, counts: WriterCounts): Promise<Writer> {
     const client = new pg.Client({ connectionString: url })
     await client.connect()
+    await client.query(`set deadlock_timeout = '20ms'`)
     return new Writer(client, counts)
   }
 

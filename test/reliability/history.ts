@@ -1,5 +1,6 @@
 /** A random history: what three sessions and a reader do, one step after the other. */
 import { Dice } from '../torture/schedule.js'
+import type { Disturbance } from './disturbed-run.js'
 
 /** How many sessions write. */
 export const writerCount = 3
@@ -8,7 +9,7 @@ export type Step =
   /** A statement of a writer; it may wait for another one's lock, and the history goes on meanwhile. */
   | { readonly writer: number; readonly sql: string }
   /** What happens to the reader. */
-  | { readonly reader: 'kill' | 'restart' | 'cut' | 'lose' | 'twice' | 'wait' }
+  | { readonly reader: Disturbance | 'wait' }
 
 const keys = 6
 /** Grows with each version of a row, whoever writes it. */

@@ -12,6 +12,8 @@ import { amountNames, type Section } from './section.js'
 const sections: Readonly<Record<string, Section>> = {
   backlog: async (options) => (await import('./backlog.js')).backlog(options),
   crashes: async (options) => (await import('./crashes.js')).crashes(options),
+  mutants: async (options) => (await import('./mutation.js')).mutation(options),
+  reads: async (options) => (await import('./reads.js')).reads(options),
   histories: async (options) => (await import('./histories.js')).histories(options),
   kills: async (options) => (await import('./kills.js')).kills(options),
   soak: async (options) => (await import('./soak.js')).soak(options),

@@ -12,7 +12,7 @@ export interface SectionOptions {
 }
 
 /** The flags that say how much of something. */
-export const amountNames = ['cycles', 'minutes', 'changes', 'gigabytes', 'runs'] as const
+export const amountNames = ['cycles', 'minutes', 'changes', 'gigabytes', 'runs', 'reads'] as const
 export type AmountName = (typeof amountNames)[number]
 
 export type Figure = number | string | boolean | null | readonly Figure[] | { readonly [name: string]: Figure }

@@ -27,6 +27,9 @@ it('every event has a payload of its own', () => {
     expectTypeOf(code).toEqualTypeOf<SyncErrorCode | undefined>()
     expectTypeOf(durationMs).toEqualTypeOf<number>()
   })
+  engine.on('applying', (event) => {
+    expectTypeOf(event).toEqualTypeOf<{ readonly at: number }>()
+  })
   engine.on('delta', ({ batches, rows, drained, durationMs, lagMs }) => {
     expectTypeOf([batches, rows, durationMs]).toEqualTypeOf<number[]>()
     expectTypeOf(drained).toEqualTypeOf<boolean>()

@@ -184,6 +184,31 @@ describe('readiness', () => {
     await ended
     expect(observation.health()).toMatchObject({ healthy: true, ready: false, state: 'aborted' })
   })
+
+  it('goes while changes are on their way, however long that takes', async () => {
+    let gate = Promise.resolve()
+    let open = () => {}
+    const { engine, source } = pipeline({ transforms: [(rows) => gate.then(() => rows)] })
+    const observation = await observed(engine, { readyLagMsMax: 0 })
+    const stop = new AbortController()
+    const caughtUp = once(engine, 'caughtUp')
+    const ended = engine.run({ follow: true, signal: stop.signal })
+    await caughtUp
+    expect(observation.health()).toMatchObject({ ready: true, lagMs: 0 })
+    gate = new Promise((resolve) => {
+      open = resolve
+    })
+    const [applying, applied] = [once(engine, 'applying'), once(engine, 'caughtUp')]
+    source.upsert(users.label, user(7, 'new'))
+    await applying
+    await expect.poll(() => observation.health().lagMs).toBeGreaterThan(0)
+    expect(observation.health()).toMatchObject({ healthy: true, ready: false })
+    open()
+    await applied
+    expect(observation.health()).toMatchObject({ ready: true, lagMs: 0 })
+    stop.abort()
+    await ended
+  })
 })
 
 interface Answer {

@@ -78,6 +78,8 @@ it('surreal-sync exports these names', () => {
       "truncate",
       "type Abortable",
       "type Alteration",
+      "type AuditDetachment",
+      "type AuditLimitOutcome",
       "type AuditLimitPolicy",
       "type AuthLevel",
       "type Batch",

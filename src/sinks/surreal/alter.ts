@@ -16,7 +16,10 @@ export function isAlterable(before: TablePlan, after: TablePlan, { added }: Alte
   const kept = [...before.shape.fieldNames].every(
     ([column, field]) => !names.has(column) || names.get(column) === field,
   )
-  return kept && added.length <= addedMax && before.target === after.target
+  // Nobody could tell the value of the one from that of the other.
+  const fields = new Set(before.shape.fieldNames.values())
+  const taken = added.some(({ name }) => fields.has(names.get(name) ?? ''))
+  return kept && !taken && added.length <= addedMax && before.target === after.target
 }
 
 /** Every record gets the fields of `after` that `before` has not, as null, and loses those that only `before` has. */

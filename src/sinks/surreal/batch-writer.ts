@@ -121,7 +121,7 @@ export class BatchWriter {
       // Some of the rows may be there: an insert would fail for these first.
       const certain = kind === 'insert' ? 'upsert' : kind
       const all = items().map((item) => ({ ...item, kind: certain }))
-      const sieved = await quarantine.sieve(lane, all, refused, error, options)
+      const sieved = await quarantine.sieve(lane, { items: all, refused }, error, options)
       const bytes = joinItems(sieved.items.map((item) => item.bytes))
       await lane.write({ kind: certain, table, bytes, aside: sieved.aside }, options)
       quarantine.settled(sieved.aside)
@@ -162,7 +162,7 @@ export class BatchWriter {
     await this.#release(lane, table.label, this.#quarantine.releaseTable(plan), options)
     if (plan.removal.kind === undefined) return
     if (!ownership.isOwned(target)) {
-      this.#skipSweep(table, `holds records of others that \`existing: 'keep'\` protects`)
+      this.#skipSweep(table, 'holds records of others')
     } else if (batch.op === 'truncate') await removeAll(lane, plan, options)
     else if (isReadableKey(table)) await removeAbsent(lane, plan, batch, options)
     else this.#skipSweep(table, 'has a key that cannot be read back from record ids')

@@ -21,9 +21,13 @@ export class Catalog {
     this.#tableName = tableName
   }
 
-  /** Registers tables. @throws SyncError `E_NAME_COLLISION`, `E_TABLE_WITHOUT_KEY` */
-  register(tables: readonly Table[], warn: (warning: SyncWarning) => void): readonly TablePlan[] {
-    const labels = new Map<string, string>()
+  /** Registers tables beside others. @throws SyncError `E_NAME_COLLISION`, `E_TABLE_WITHOUT_KEY` */
+  register(
+    tables: readonly Table[],
+    warn: (warning: SyncWarning) => void,
+    beside: readonly Table[] = [],
+  ): readonly TablePlan[] {
+    const labels = new Map(beside.map((table) => [this.#targetOf(table), table.label]))
     for (const table of tables) {
       const target = this.#targetOf(table)
       const other = labels.get(target)

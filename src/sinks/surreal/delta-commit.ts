@@ -104,7 +104,8 @@ export class DeltaCommit {
       quarantine.settled(aside)
     } catch (error) {
       if (!quarantine.isAboutRows(error)) throw error
-      const sieved = await quarantine.sieve(this.#lane, part.items(), part.refused, error, this.#options)
+      const rows = { items: part.items(), refused: part.refused, ignored: part.ignored }
+      const sieved = await quarantine.sieve(this.#lane, rows, error, this.#options)
       const rest = { steps: stepsOf(sieved.items), aside: sieved.aside, table: transaction.table }
       await this.#lane.apply({ ...rest, progress: { ...progress, consistent: false } }, this.#options)
       quarantine.settled(sieved.aside)

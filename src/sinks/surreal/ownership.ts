@@ -69,13 +69,22 @@ export class Ownership {
     }
   }
 
-  /** The same for an incremental sync, which goes on with what is there. */
-  async resume(plans: readonly TablePlan[], existing: ExistingRecords, options: Abortable): Promise<void> {
+  /**
+   * The same for an incremental sync, which goes on with what is there.
+   * @param known Whether this pipeline has been here: then the records of a table that is new to it are those of others,
+   * and the table is decided about when it comes to the pipeline, if it does.
+   */
+  async resume(
+    plans: readonly TablePlan[],
+    existing: ExistingRecords,
+    { known, ...options }: Abortable & { readonly known: boolean },
+  ): Promise<void> {
     this.#fresh.clear()
     for (const plan of plans) {
       if (this.#holdings.has(plan.target)) continue
-      const shared = existing === 'keep' && !(await this.#isEmpty(plan, options))
-      this.#holdings.set(plan.target, shared ? 'shared' : 'owned')
+      const foreign = existing !== 'replace' && !(await this.#isEmpty(plan, options))
+      if (!foreign || (existing === 'refuse' && !known)) this.#holdings.set(plan.target, 'owned')
+      else if (existing === 'keep') this.#holdings.set(plan.target, 'shared')
     }
   }
 

@@ -143,21 +143,22 @@ export class Quarantine {
   /**
    * Finds the rows because of which a transaction failed. Nothing is written while it looks.
    *
-   * @param before Rows that were refused before it was sent.
+   * @param rows The transaction's `items`; those that were `refused` before it was sent; and those that it leaves alone, and
+   * of which it says so (`ignored`).
    * @returns the rows without them, and the entries for them
    * @throws SyncError `E_POISON_ROW` with the first of them unless rows are to be kept aside; the failure if no row explains it
    */
   async sieve(
     lane: Lane,
-    items: readonly Item[],
-    before: readonly Refused[],
+    rows: { readonly items: readonly Item[]; readonly refused: readonly Refused[]; readonly ignored?: readonly Item[] },
     failure: SyncError,
     options: Abortable,
   ): Promise<{ readonly items: readonly Item[]; readonly aside: Aside }> {
+    const { items, ignored = [] } = rows
     const refused = await this.#find(lane, items, failure, options)
     const bad = new Set(refused.map(({ item }) => item))
     const good = items.filter((item) => !bad.has(item))
-    return { items: good, aside: this.keep([...before, ...refused], this.release(good)) }
+    return { items: good, aside: this.keep([...rows.refused, ...refused], this.release([...good, ...ignored])) }
   }
 
   /** Entries for rows that cannot be written. @throws SyncError `E_POISON_ROW` unless rows are to be kept aside */

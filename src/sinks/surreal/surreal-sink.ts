@@ -141,7 +141,7 @@ export class SurrealSink implements Sink, CheckpointStore {
     const known = await ownership.load(options)
     if (!known && options.phase === 'incremental') this.#warn(stateMissing(pipeline))
     if (options.phase === 'full') await ownership.adopt(plans, this.#config.existing, options)
-    else await ownership.resume(plans, this.#config.existing, options)
+    else await ownership.resume(plans, this.#config.existing, { ...options, known })
     // Up to here a refusal leaves everything as it was.
     await defineState(connection, options)
     if (this.#config.quarantine) await defineQuarantine(connection, options)
@@ -286,6 +286,6 @@ export class SurrealSink implements Sink, CheckpointStore {
     // Once in a run: later there may be fewer tables, which is no mistake in the options.
     if (!this.#choicesChecked) this.#config.choices.checkUsed(tables, options, this.#warn)
     this.#choicesChecked = true
-    return this.#catalog.register(tables, this.#warn)
+    return this.#catalog.register(tables, this.#warn, options.beside)
   }
 }

@@ -50,6 +50,7 @@ export function assembleTable({ relation, rights, storage, columns, indexes, typ
     name: relation.name,
     label: `${relation.schema}.${relation.name}`,
     columns: readable,
+    identities: readable.map(({ attnum, name, identity }) => ({ attnum, name, identity })),
     key,
     keyIndex,
     rowCountEstimate: storage.rowCountEstimate,

@@ -20,6 +20,8 @@ import { lockAvailable } from './table-locks.js'
 export interface DeltaScope {
   /** The tables that the next audit rows name. Rows of others wait for the next poll. */
   readonly tables: ReadonlySet<number>
+  /** Those that somebody asked for: if they are not followed, they are not to be. */
+  readonly asked: ReadonlySet<number>
   readonly rowsMax: number
 }
 
@@ -43,6 +45,7 @@ export class AuditDelta implements Delta {
   readonly committedAtMs: number | undefined
   /** Tables that the sink does not know yet. */
   readonly tables: readonly Table[]
+  readonly beside: readonly Table[]
   readonly alterations: readonly Alteration[]
   readonly #reading: AuditReading
   readonly #session: Session
@@ -67,6 +70,7 @@ export class AuditDelta implements Delta {
     this.blocked = page.drained && waiting
     this.committedAtMs = newest([...page.late, ...page.fresh])
     this.tables = structure.takeAdded()
+    this.beside = [...structure.tables.values()].filter((table) => !this.tables.includes(table))
     this.alterations = [...altered.values()]
   }
 
@@ -163,7 +167,9 @@ async function look(reading: AuditReading, session: Session, scope: DeltaScope):
   const locked = await lockNamed(reading, session, scope)
   if (!(await structure.same(session, locked))) return undefined
   if (tracker.gaps.some(({ searched }) => searched)) tracker.doubt(await invisibleHolders(session, names))
-  const usable = ({ table }: AuditRow) => locked.has(table) || held.tables.has(table) || !structure.tables.has(table)
+  // What was asked for since it was looked, is asked for the next time.
+  const isOthers = ({ table, asks }: AuditRow) => !structure.tables.has(table) && (!asks || scope.asked.has(table))
+  const usable = (row: AuditRow) => locked.has(row.table) || held.tables.has(row.table) || isOthers(row)
   const page = cut(await readAuditRows(session, names, tracker, scope.rowsMax), usable)
   const rows = [...page.late, ...page.fresh]
   const returned = new Map<number, number | undefined>()

@@ -8,12 +8,14 @@ import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
 import type { ChangeOptions } from '../../core/source.js'
 import { AuditDelta, type DeltaScope } from './audit-delta.js'
-import { peekTables } from './audit-rows.js'
+import { type NamedTables, peekTables } from './audit-rows.js'
 import type { Connections } from './connections.js'
 import { lastSequence, lockHolders } from './fence.js'
+import { verifyAudit } from './identity.js'
 import { pause } from './pause.js'
 import type { Progress } from './progress.js'
 import type { AuditNames } from './schema.sql.js'
+import type { Session } from './session.js'
 import type { StructureWatch } from './structure-watch.js'
 import type { Lock } from './table-locks.js'
 
@@ -66,7 +68,7 @@ export class AuditReader {
       options.signal?.throwIfAborted()
       const scope = await this.#poll()
       if (owed || scope !== undefined) {
-        const delta = await this.#delta(scope ?? this.#scope(new Set()), options)
+        const delta = await this.#delta(scope ?? this.#scope({ all: new Set(), asked: new Set() }), options)
         yield* this.#offer(delta, owed)
         if (!delta.blocked) owed = !delta.drained
         if (delta.drained && this.#isReached(options)) return
@@ -95,24 +97,28 @@ export class AuditReader {
     const { connections, names, progress, structure } = this.#reading
     const { tracker, held } = progress
     await this.#look()
-    const tables = await connections.use(async (session) => {
+    const peek = async (session: Session) => {
       if (tracker.gaps.length > 0) tracker.fence(await lockHolders(session, names))
       return peekTables(session, names, tracker, this.#rowsMax)
+    }
+    const tables = await connections.use(peek).catch(async (error: unknown) => {
+      if (stateOf(error) === '42P01') await this.#verify()
+      throw error
     })
     await structure.add(tables.asked)
     const waiting = held.tables.size > 0 || structure.unapplied.size > 0
     const idle = tables.all.size === 0 && tracker.unsearched.length === 0 && !waiting
-    return idle ? undefined : this.#scope(tables.all)
+    return idle ? undefined : this.#scope(tables)
   }
 
-  #scope(tables: ReadonlySet<number>): DeltaScope {
-    return { tables, rowsMax: this.#rowsMax }
+  #scope({ all, asked }: NamedTables): DeltaScope {
+    return { tables: all, asked, rowsMax: this.#rowsMax }
   }
 
   async #look(): Promise<void> {
     const startedAt = performance.now()
     if (startedAt < this.#lookAt) return
-    await this.#reading.structure.look()
+    await this.#lookAtStructure()
     const now = performance.now()
     const waitMs = Math.max(limits.lookMsMin, (now - startedAt) * limits.lookShare)
     this.#lookAt = now + Math.min(limits.lookMsMax, waitMs)
@@ -132,8 +138,19 @@ export class AuditReader {
       if (attempt === limits.openAttemptsMax) {
         throw new SyncError('E_BUSY', 'The structure of the tables keeps changing')
       }
-      await this.#reading.structure.look()
+      await this.#lookAtStructure()
     }
+  }
+
+  /** Whoever has removed everything is not to be answered by installing it again. */
+  async #lookAtStructure(): Promise<void> {
+    await this.#verify()
+    await this.#reading.structure.look()
+  }
+
+  #verify(): Promise<void> {
+    const { connections, names, progress } = this.#reading
+    return connections.use((session) => session.within('look', () => verifyAudit(session, names, progress.incarnation)))
   }
 
   /** Yields a delta that says something, then takes in that it was applied. */

@@ -10,6 +10,8 @@ export interface AuditRow {
   /** The key as the JSON array that the capture function wrote; null for statements on the whole table. */
   readonly key: string | null
   readonly changedAtMs: number
+  /** Somebody asks for the table as a whole. */
+  readonly asks: boolean
   /** Its `xmin`. */
   readonly transaction: string
 }
@@ -27,12 +29,14 @@ export interface AuditPage {
 /** Bounds of one poll, whatever keys look like: rows are read a slice at a time until there is enough. */
 const limits = { sliceRows: 10_000, bytesMax: 8_388_608 }
 
-const columns = 'c.sequence_id, c.table_id, c.row_id, pg_catalog.floor(extract(epoch from c.changed_at) * 1000), c.xmin'
 const gapRanges =
   'rows from (pg_catalog.unnest($1::pg_catalog.int8[]), pg_catalog.unnest($2::pg_catalog.int8[])) as g(low, high)'
 
 /** The operation of a row that asks for a whole table. */
 export const resyncOperation = 'RESYNC'
+
+const columns = `c.sequence_id, c.table_id, c.row_id, pg_catalog.floor(extract(epoch from c.changed_at) * 1000),
+  c.operation = '${resyncOperation}', c.xmin`
 
 /** The tables that the next page names, by oid. */
 export interface NamedTables {
@@ -161,12 +165,13 @@ async function readSlices(
   return { rows, complete: false }
 }
 
-function auditRow([sequence, table, key, changedAt, transaction]: TextRow): AuditRow {
+function auditRow([sequence, table, key, changedAt, asks, transaction]: TextRow): AuditRow {
   return {
     sequence: Number(sequence),
     table: Number(table),
     key: key ?? null,
     changedAtMs: Number(changedAt),
+    asks: asks === 't',
     transaction: transaction ?? '',
   }
 }

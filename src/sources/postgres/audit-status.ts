@@ -4,6 +4,7 @@ import type { Phase } from '../../core/events.js'
 import type { TableReport } from '../../core/source.js'
 import { type CapturedTable, readCapturedTables } from './captured-tables.js'
 import type { Connections } from './connections.js'
+import { type AuditDetachment, readDetachment } from './detachment.js'
 import { lastSequence } from './fence.js'
 import { isRunning } from './pipeline-lease.js'
 import { readReport } from './run-report.js'
@@ -12,7 +13,7 @@ import type { Session } from './session.js'
 
 /** What is captured, and who reads it. */
 export interface SourceStatus {
-  /** False: nothing is installed, and everything else is empty. */
+  /** False: nothing is installed, and everything else but `detached` is empty. */
   readonly installed: boolean
   /** The number of the newest change, committed or not. */
   readonly sequence: number
@@ -26,6 +27,8 @@ export interface SourceStatus {
   readonly pipelines: readonly PipelineStatus[]
   /** The transaction that has been holding unseen changes for longest. */
   readonly oldestWriter: WriterStatus | undefined
+  /** When and why everything was removed by the policy `detach`. Undefined: it was not, or was installed again. */
+  readonly detached: AuditDetachment | undefined
 }
 
 /** How far one pipeline has come. */
@@ -97,10 +100,16 @@ const nothing: SourceStatus = {
   tables: [],
   pipelines: [],
   oldestWriter: undefined,
+  detached: undefined,
 }
 
 export function readStatus(connections: Connections, names: AuditNames, auditSchema: string): Promise<SourceStatus> {
   return connections.use((session) => session.within('look', () => readStatusWithin(session, names, auditSchema)))
+}
+
+async function detachment(session: Session, names: AuditNames): Promise<AuditDetachment | undefined> {
+  const mark = await readDetachment(session, names)
+  return mark && { at: mark.at, bytes: mark.bytes, bytesMax: mark.bytesMax }
 }
 
 /** The same within a transaction. */
@@ -112,7 +121,7 @@ export async function readStatusWithin(
   const doing = 'reading the status'
   const { changes, consumers } = names
   const [installed] = await session.rows(doing, installedSql, [changes, consumers])
-  if (installed?.[0] !== 't') return nothing
+  if (installed?.[0] !== 't') return { ...nothing, detached: await detachment(session, names) }
   const [summary] = await session.rows(doing, summarySql(names), [changes])
   const rows = await session.rows(doing, pipelinesSql(names))
   const pipelines: PipelineStatus[] = []
@@ -142,5 +151,6 @@ export async function readStatusWithin(
       state: writer[3] ?? '',
       ageMs: Math.max(0, Math.round(Number(writer[4] ?? 0))),
     },
+    detached: undefined,
   }
 }

@@ -3,10 +3,12 @@
 import { SyncError } from '../../core/errors.js'
 import type { Finding } from '../../core/finding.js'
 import { readAuditState } from './audit-schema.js'
+import { isFull, readAuditSize } from './audit-size.js'
 import { readStatusWithin } from './audit-status.js'
 import { type CaptureState, isCaptured, isCapturingRows } from './capture-state.js'
 import type { Installer } from './installer.js'
 import type { PostgresTable } from './postgres-table.js'
+import type { ProtectionOptions } from './protection.js'
 import type { AuditNames } from './schema.sql.js'
 import type { Session } from './session.js'
 
@@ -64,29 +66,32 @@ export async function captureFindings(
   }
 }
 
+interface AuditContext {
+  readonly names: AuditNames
+  readonly auditSchema: string
+  readonly limit: Pick<ProtectionOptions, 'auditBytesMax' | 'auditLimitPolicy'>
+}
+
 /** The size of the audit table, how fast it grows, and who keeps it from being pruned. */
 export async function auditFindings(
   session: Session,
-  { names, auditSchema }: { readonly names: AuditNames; readonly auditSchema: string },
+  { names, auditSchema, limit }: AuditContext,
 ): Promise<readonly Finding[]> {
   const status = await readStatusWithin(session, names, auditSchema)
   if (!status.installed) return []
-  const { bytes, changes, pipelines } = status
+  const { changes, pipelines } = status
   const [row] = await session.rows('reading the growth of the audit table', growthSql(names.changes))
   const [count, hours] = [Number(row?.[0] ?? 0), Number(row?.[1] ?? 0)]
   const growth =
     hours > 0
       ? `, and grows by about ${Math.round(count / Math.max(hours, 1 / 60)).toLocaleString('en-US')} an hour`
       : ''
-  const size = `The audit table takes ${(bytes / 2 ** 20).toFixed(1)} MiB, holds about ${changes.toLocaleString('en-US')} changes${growth}`
+  const holds = `holds about ${changes.toLocaleString('en-US')} changes${growth}`
   const idle = pipelines.filter(
     ({ running, seenAt }) => !running && Date.now() - Date.parse(seenAt) > limits.unseenMsMax,
   )
-  const large = bytes > limits.bytesMax
   return [
-    large
-      ? { id: 'source.audit', outcome: 'warning', message: size, remedy: 'Run: surreal-sync cleanup postgresql' }
-      : { id: 'source.audit', outcome: 'ok', message: size },
+    await sizeFinding(session, { names, limit, holds }),
     ...idle.map(({ id, seenAt }): Finding => {
       const message = `The pipeline ${id} has not been seen since ${seenAt}, and keeps changes from being pruned`
       return {
@@ -97,6 +102,26 @@ export async function auditFindings(
       }
     }),
   ]
+}
+
+async function sizeFinding(
+  session: Session,
+  { names, limit, holds }: Omit<AuditContext, 'auditSchema'> & { readonly holds: string },
+): Promise<Finding> {
+  const id = 'source.audit'
+  const size = (await readAuditSize(session, names)) ?? { bytes: 0, neededBytes: 0 }
+  const { auditBytesMax: bytesMax = limits.bytesMax, auditLimitPolicy } = limit
+  const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`
+  if (size.bytes <= bytesMax)
+    return { id, outcome: 'ok', message: `The audit table takes ${mib(size.bytes)}, ${holds}` }
+  const message = `The audit table takes ${mib(size.bytes)}, more than ${mib(bytesMax)}, ${holds}`
+  const remedy = 'Run: surreal-sync cleanup postgresql'
+  if (limit.auditBytesMax === undefined || auditLimitPolicy !== 'detach' || !isFull(size, bytesMax))
+    return { id, outcome: 'warning', message, remedy }
+  return {
+    ...{ id, outcome: 'problem', message: `${message}: a run would end at once, and remove it` },
+    remedy: 'Raise `auditBytesMax` until the pipelines have caught up, or forget those that will not come back.',
+  }
 }
 
 /** Of the newest thousand changes: their number by the time between the first and the last of them. */

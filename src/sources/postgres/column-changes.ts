@@ -12,7 +12,9 @@ export interface ColumnChanges extends Alteration {
  * something of rows as a whole. That no row was rewritten is for the caller to know.
  */
 export function columnChanges(before: PostgresTable, table: PostgresTable): ColumnChanges | undefined {
-  if (before.frame !== table.frame || expressionsOf(table).some(usesWholeRow)) return undefined
+  const expressions = expressionsOf(table)
+  if (before.frame !== table.frame || expressions.some(usesWholeRow)) return undefined
+  if (expressions.length > 0 && hiddenMoved(before, table)) return undefined
   const old = new Map(before.columns.map((column) => [column.attnum, column]))
   const added = table.columns.filter(({ attnum }) => !old.delete(attnum))
   const dropped = [...old.values()]
@@ -23,4 +25,14 @@ export function columnChanges(before: PostgresTable, table: PostgresTable): Colu
   // A column that took the name of another: who knows fields by their names cannot tell them apart.
   if (added.some(({ name }) => dropped.some((column) => column.name === name))) return undefined
   return { before, table, added, dropped }
+}
+
+/** Whether a name that SQL may use stands for another column now, of those that are not read themselves. */
+function hiddenMoved(before: PostgresTable, table: PostgresTable): boolean {
+  const read = new Set(table.columns.map(({ attnum }) => attnum))
+  const now = new Map(table.identities.map((column) => [column.name, column]))
+  return before.identities.some(({ name, identity }) => {
+    const column = now.get(name)
+    return column !== undefined && !read.has(column.attnum) && column.identity !== identity
+  })
 }

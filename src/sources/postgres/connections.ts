@@ -18,6 +18,7 @@ export class Connections {
   readonly #limits: SessionLimits
   readonly #idle: pg.Client[] = []
   #verify: ((session: Session) => Promise<void>) | undefined
+  #closed = false
 
   constructor(settings: ConnectionSettings, warn: (warning: SyncWarning) => void, options: ConnectionsOptions = {}) {
     const { applicationName = 'surreal-sync', ...limits } = options
@@ -60,6 +61,7 @@ export class Connections {
 
   /** Closes what is idle. Sessions in use are closed when they are released. */
   async close(): Promise<void> {
+    this.#closed = true
     const idle = this.#idle.splice(0)
     await Promise.all(idle.map((client) => client.end().catch(() => undefined)))
   }
@@ -69,7 +71,7 @@ export class Connections {
   }
 
   #release(client: pg.Client, broken: boolean): void {
-    if (!broken && this.#idle.length < idleMax) this.#idle.push(client)
+    if (!broken && !this.#closed && this.#idle.length < idleMax) this.#idle.push(client)
     else destroy(client)
   }
 

@@ -15,6 +15,8 @@ import { followableTables } from './table-selection.js'
 export interface ExamineSourceOptions {
   /** How many parts of tables a run would read at once. @defaultValue 4 */
   readonly concurrency?: number
+  /** From which age on an open transaction is warned of, in milliseconds. @defaultValue five minutes */
+  readonly openTransactionMsMax?: number
 }
 
 /** What {@link PostgresTriggerSource.examine} finds. */
@@ -30,14 +32,19 @@ const concurrencyDefault = 4
 export async function examineSource(
   connect: (warn: (warning: { readonly message: string }) => void) => Connections,
   context: Omit<PlanContext, 'connections'>,
-  { concurrency = concurrencyDefault, address }: ExamineSourceOptions & { readonly address: string },
+  {
+    concurrency = concurrencyDefault,
+    openTransactionMsMax,
+    address,
+  }: ExamineSourceOptions & { readonly address: string },
 ): Promise<SourceExamination> {
   const insecure: string[] = []
   const connections = connect(({ message }) => insecure.push(message))
   try {
     const server = await connections.use((session) => reached(session, address, insecure))
     const { tables, findings } = await connections.use((session) => selected(session, { ...context, connections }))
-    const settings = await connections.use((session) => serverFindings(session, { concurrency, tables: tables.length }))
+    const needs = { concurrency, tables: tables.length, openTransactionMsMax }
+    const settings = await connections.use((session) => serverFindings(session, needs))
     return { findings: [...server, ...settings, ...findings], tables }
   } catch (error) {
     return { findings: [refusal('source.connection', error)], tables: [] }
@@ -113,7 +120,7 @@ async function selected(
         ...rights,
         // What may not be read cannot be judged.
         ...(blocked ? [] : await captureFindings(session, { installer, names, tables: followableTables(tables) })),
-        ...(problems.length > 0 ? [] : await auditFindings(session, { names, auditSchema })),
+        ...(problems.length > 0 ? [] : await auditFindings(session, { names, auditSchema, limit: options })),
       ]
       return { tables, findings: found }
     } catch (error) {

@@ -1,6 +1,7 @@
 /** Which server this is, and whether a position still means something on it. */
 import { SyncError } from '../../core/errors.js'
 import { readAuditState, systemIdentifier } from './audit-schema.js'
+import { detachedError } from './detachment.js'
 import { lastSequence, prunedTo } from './fence.js'
 import { type AuditPosition, publicText, type SourceIdentity } from './position.js'
 import type { AuditNames } from './schema.sql.js'
@@ -60,12 +61,21 @@ export async function verifyPosition(
       hint: `Connect to that one, or: ${again.toLowerCase()}`,
     })
   }
-  if (incarnation !== undefined && incarnation !== audit.incarnation) {
-    throw new SyncError('E_AUDIT_HOLE', `The audit table ${names.changes} was removed since the checkpoint`, {
-      hint: again,
-    })
-  }
+  if (incarnation !== undefined && incarnation !== audit.incarnation) throw await removed(session, names, incarnation)
   if (audit.relation !== undefined) await verifySequence(session, names, position)
+}
+
+/** Refuses an audit table that is no longer the one that is being read, or none. @throws SyncError `E_AUDIT_DETACHED`, `E_AUDIT_HOLE` */
+export async function verifyAudit(session: Session, names: AuditNames, incarnation: string | undefined): Promise<void> {
+  const audit = await readAuditState(session, names)
+  if (audit.relation === undefined || audit.incarnation !== incarnation)
+    throw await removed(session, names, incarnation)
+}
+
+async function removed(session: Session, names: AuditNames, incarnation: string | undefined): Promise<SyncError> {
+  const message = `The audit table ${names.changes} was removed since the checkpoint`
+  const detached = await detachedError(session, names, incarnation)
+  return detached ?? new SyncError('E_AUDIT_HOLE', message, { hint: again })
 }
 
 const again = 'Run a full sync again.'

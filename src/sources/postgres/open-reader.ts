@@ -7,6 +7,7 @@ import { type AuditState, readAuditState } from './audit-schema.js'
 import { type CaptureState, isCapturing } from './capture-state.js'
 import type { Connections } from './connections.js'
 import type { Consumer } from './consumers.js'
+import { detachedError } from './detachment.js'
 import { GapTracker } from './gap-tracker.js'
 import { HeldTables } from './held-tables.js'
 import { readIdentity, verifyPosition } from './identity.js'
@@ -75,7 +76,9 @@ export async function openReader(after: AuditPosition, options: ReaderOptions): 
         'Nothing is recorded of what the tables were at this position: if one was altered since in a way that fires no trigger, run a full sync',
     })
   }
-  const structure = new StructureWatch({ connections, installer, tables: followed, warn, selection, alterable, shaper })
+  const labels = known === undefined ? undefined : labelsIn(known)
+  const watch = { connections, installer, tables: followed, labels, warn, selection, alterable, shaper }
+  const structure = new StructureWatch(watch)
   const progress = new Progress({
     tracker: new parts.tracker(after.highest, after.gaps),
     held: new HeldTables(),
@@ -122,7 +125,10 @@ async function verify(
   const identity = await readIdentity(session)
   await verifyPosition(session, names, position, identity)
   const audit = await readAuditState(session, names)
-  if (audit.relation === undefined) throw notCaptured(`There is no audit table ${names.changes}`)
+  if (audit.relation === undefined) {
+    const detached = await detachedError(session, names, undefined)
+    throw detached ?? notCaptured(`There is no audit table ${names.changes}`)
+  }
   return { identity, audit }
 }
 
@@ -135,7 +141,7 @@ function followed(
   known: Readonly<Record<string, string>>,
   selection: TableSelection | undefined,
 ): { readonly followed: readonly PostgresTable[]; readonly others: readonly PostgresTable[] } {
-  const labels = new Set(Object.values(known).flatMap((text) => parseRecord(text)?.label ?? []))
+  const labels = labelsIn(known)
   const isKnown = ({ table }: CaptureState) => Object.hasOwn(known, String(table.oid))
   const tracked = states.filter((state) => isCapturing(state) || isKnown(state))
   const others = states.filter((state) => !tracked.includes(state) && !labels.has(state.table.label))
@@ -144,6 +150,10 @@ function followed(
     throw notCaptured(`Changes of ${first.table.label} are not captured`, first.table.label)
   }
   return { followed: tracked.map(({ table }) => table), others: others.map(({ table }) => table) }
+}
+
+function labelsIn(known: Readonly<Record<string, string>>): ReadonlySet<string> {
+  return new Set(Object.values(known).flatMap((text) => parseRecord(text)?.label ?? []))
 }
 
 function notCaptured(message: string, table?: string): SyncError {

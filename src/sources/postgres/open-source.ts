@@ -1,8 +1,11 @@
 /** What a source has while a run goes on. */
+import type { Position } from '../../core/checkpoint.js'
 import type { SyncWarning } from '../../core/events.js'
 import type { Connections } from './connections.js'
-import type { Consumer } from './consumers.js'
+import { type Consumer, isTolerable } from './consumers.js'
+import type { AuditDetachment } from './detachment.js'
 import type { Installer } from './installer.js'
+import { decode } from './position.js'
 import type { PostgresTable } from './postgres-table.js'
 import type { Pruner } from './pruning.js'
 import type { SourceGuard } from './source-guard.js'
@@ -20,17 +23,29 @@ export interface OpenSource {
   readonly run: string
 }
 
-/** At the end of a run. @param teardown Removes what is installed: so late, because tables that are being read are locked. */
+/** Everything up to there is in the target. That it cannot be written down is no reason to stop. */
+export async function acknowledge({ consumer, pruner, warn }: OpenSource, position: Position): Promise<void> {
+  try {
+    await consumer.advance(decode(position))
+    await pruner?.advance()
+  } catch (error) {
+    if (!isTolerable(error)) throw error
+    const message = `The position could not be recorded in the source: ${error.message}`
+    warn({ code: 'position_not_recorded', message })
+  }
+}
+
+/** At the end of a run. @param remove Removes what is installed: so late, because tables that are being read are locked. */
 export async function endSource(
   { connections, consumer, guard, warn }: OpenSource,
-  teardown: () => Promise<void>,
+  remove: (why: AuditDetachment) => Promise<void>,
 ): Promise<void> {
   await guard.stop()
   await consumer.flush().catch(() => undefined)
   await connections.close()
-  if (!guard.detached) return
+  if (guard.detachment === undefined) return
   try {
-    await teardown()
+    await remove(guard.detachment)
   } catch (error) {
     const reason = error instanceof Error ? error.message : 'unknown failure'
     warn({

@@ -45,6 +45,8 @@ export interface PostgresTable extends Table {
   /** Whether to read and lock it with ONLY: children by inheritance are tables of their own. */
   readonly only: boolean
   readonly columns: readonly PostgresColumn[]
+  /** All columns, also those that are not read. */
+  readonly identities: readonly Pick<PostgresColumn, 'attnum' | 'name' | 'identity'>[]
   readonly key: readonly PostgresKeyColumn[]
   /** Where the key columns stand in `columns`. */
   readonly keyIndex: readonly number[]

@@ -32,6 +32,11 @@ export class Progress {
     return Math.min(this.tracker.sequence, this.held.lowest ?? Number.POSITIVE_INFINITY)
   }
 
+  /** Which audit table this is about. */
+  get incarnation(): string | undefined {
+    return this.#options.incarnation
+  }
+
   /** A row was applied: it must still be there when somebody continues from here. */
   anchorAt(sequence: number, transaction: string): void {
     if (this.#anchor === undefined || sequence > this.#anchor[0]) this.#anchor = [sequence, transaction]

@@ -24,12 +24,15 @@ export interface ProtectionOptions {
    * @defaultValue no limit
    */
   readonly replicationLagBytesMax?: number
-  /** What the audit table may take, its index included. Looked at every five seconds while a run goes on. @defaultValue no limit */
+  /**
+   * What the audit table may take, its index included. Looked at every five seconds while a run goes on; otherwise by
+   * `enforceAuditLimit` and `examine`. @defaultValue no limit
+   */
   readonly auditBytesMax?: number
   /**
-   * What happens beyond that. `warn`: a warning (`audit_limit`). `detach`: the run ends with `E_AUDIT_DETACHED`, and everything
-   * that was installed in the source is removed, so that its disk cannot fill up; all pipelines of this source then need a
-   * new full sync. @defaultValue `warn`
+   * What happens beyond that. `warn`: a warning (`audit_limit`). `detach`: what every pipeline has applied is removed; if more
+   * than half of the limit is still needed, the run ends with `E_AUDIT_DETACHED`, and everything that was installed in the source
+   * is removed, so that its disk cannot fill up; all pipelines of this source then need a new full sync. @defaultValue `warn`
    */
   readonly auditLimitPolicy?: AuditLimitPolicy
 }

@@ -7,6 +7,8 @@ export interface ServerNeeds {
   readonly concurrency: number
   /** How many tables are selected. */
   readonly tables: number
+  /** From which age on an open transaction is warned of. @defaultValue five minutes */
+  readonly openTransactionMsMax?: number
 }
 
 /** Beside the readers: the lease, the audit table, an acknowledgement, the structure of tables. */
@@ -47,7 +49,7 @@ export async function serverFindings(session: Session, needs: ServerNeeds): Prom
     durability(settings),
     connections(settings, { superuser: superuser === 't', counts: counts.map(Number) }, needs),
     locks(settings, needs),
-    transactions(open),
+    transactions(open, needs),
     replicationRole(counts.at(-1) === 't'),
     superuserFinding(name ?? '', superuser === 't'),
     await clock(session),
@@ -110,11 +112,14 @@ function locks(settings: ReadonlyMap<string, string>, { tables }: ServerNeeds): 
   return { id, outcome: 'warning', message, remedy: "Raise max_locks_per_transaction, or use `snapshot: 'chunked'`." }
 }
 
-function transactions(open: readonly (string | null)[] | undefined): Finding {
+function transactions(
+  open: readonly (string | null)[] | undefined,
+  { openTransactionMsMax = limits.openMsMax }: ServerNeeds,
+): Finding {
   const id = 'source.transactions'
   const [name, user, age] = open ?? []
   const minutes = Math.floor(Number(age ?? 0) / 60_000)
-  if (Number(age ?? 0) < limits.openMsMax)
+  if (open === undefined || Number(age ?? 0) < openTransactionMsMax)
     return { id, outcome: 'ok', message: 'No transaction that this role sees has been open for long' }
   return {
     ...{ id, outcome: 'warning' },

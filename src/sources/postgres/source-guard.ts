@@ -2,7 +2,10 @@
 import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
 import type { Abortable, Chunk, ReadOptions, Snapshot } from '../../core/source.js'
+import { relieve } from './audit-limit.js'
+import { isFull } from './audit-size.js'
 import type { Connections } from './connections.js'
+import { type AuditDetachment, afterDetachment } from './detachment.js'
 import { pause } from './pause.js'
 import type { ProtectionOptions } from './protection.js'
 import type { AuditNames } from './schema.sql.js'
@@ -27,7 +30,7 @@ export class SourceGuard {
   readonly #ended = new AbortController()
   #watching: Promise<void> | undefined
   #full = false
-  #detached = false
+  #detachment: AuditDetachment | undefined
   #resumed: Promise<void> | undefined
   #resume = () => {}
 
@@ -35,9 +38,9 @@ export class SourceGuard {
     this.#options = options
   }
 
-  /** Whether the audit table is to be removed at the end of the run. */
-  get detached(): boolean {
-    return this.#detached
+  /** Why everything is to be removed at the end of the run. Undefined: it is not. */
+  get detachment(): AuditDetachment | undefined {
+    return this.#detachment
   }
 
   /** Looks once, and then now and then until it is stopped. @param lost Ends the run. */
@@ -121,24 +124,19 @@ export class SourceGuard {
     }
   }
 
-  #audit(bytes: number, bytesMax: number): SyncError | undefined {
-    const { warn, names, auditLimitPolicy = 'warn' } = this.#options
+  async #audit(bytes: number, bytesMax: number): Promise<SyncError | undefined> {
+    const { connections, warn, names, auditLimitPolicy = 'warn' } = this.#options
     const wasFull = this.#full
     this.#full = bytes > bytesMax
-    if (!this.#full || (wasFull && auditLimitPolicy === 'warn')) return undefined
-    const message = `The audit table ${names.changes} has ${bytes} bytes, more than the limit of ${bytesMax}`
-    if (auditLimitPolicy === 'detach') {
-      this.#detached = true
-      return new SyncError(
-        'E_AUDIT_DETACHED',
-        `${message}: its triggers and itself are removed, and changes are lost`,
-        {
-          hint: 'See why they were not applied, then run a full sync with `restart`.',
-        },
-      )
-    }
-    warn({ code: 'audit_limit', message })
-    return undefined
+    const full = `The audit table ${names.changes} has ${bytes} bytes, more than the limit of ${bytesMax}`
+    if (this.#full && !wasFull) warn({ code: 'audit_limit', message: full })
+    if (!this.#full || auditLimitPolicy === 'warn') return undefined
+    const { signal } = this.#ended
+    const size = await relieve({ connections, names, signal }, bytesMax)
+    if (!isFull(size, bytesMax)) return undefined
+    this.#detachment = { at: new Date().toISOString(), bytes: size.bytes, bytesMax }
+    const message = `${full}, and pipelines still need about ${size.neededBytes} of them: its triggers and itself are removed, and changes are lost`
+    return new SyncError('E_AUDIT_DETACHED', message, { hint: afterDetachment })
   }
 }
 

@@ -51,6 +51,8 @@ export interface WatchOptions {
   readonly connections: Connections
   readonly installer: Installer
   readonly tables: readonly PostgresTable[]
+  /** The names under which their rows were read so far. Default: those that they have. */
+  readonly labels?: Iterable<string> | undefined
   readonly warn: (warning: SyncWarning) => void
   /** Which tables to follow, by name, when names change hands. Default: those given, whatever their names. */
   readonly selection?: TableSelection
@@ -76,15 +78,15 @@ export class StructureWatch {
   #listing: string | undefined
   #structures: Known | undefined
 
-  constructor({ connections, installer, tables, warn, selection, shaper, alterable = () => false }: WatchOptions) {
-    this.#connections = connections
-    this.#installer = installer
-    this.#warn = warn
-    this.#selection = selection
-    this.#alterable = alterable
-    this.#shaper = shaper ?? new TableShaper()
-    this.#labels = new Set(tables.map(({ label }) => label))
-    for (const table of tables) this.#watched.set(table.oid, { table, mark: undefined })
+  constructor(options: WatchOptions) {
+    this.#connections = options.connections
+    this.#installer = options.installer
+    this.#warn = options.warn
+    this.#selection = options.selection
+    this.#alterable = options.alterable ?? (() => false)
+    this.#shaper = options.shaper ?? new TableShaper()
+    this.#labels = new Set(options.labels ?? options.tables.map(({ label }) => label))
+    for (const table of options.tables) this.#watched.set(table.oid, { table, mark: undefined })
   }
 
   /** The tables that are followed, by oid, as they must be decoded. */
@@ -165,11 +167,8 @@ export class StructureWatch {
   /** Follows names: a table under a name that is followed is the one to follow. */
   async #select(selection: TableSelection, known: Known, asked: ReadonlySet<number> = new Set()): Promise<void> {
     const { tables, skipped } = await this.#within((session) => introspect(session.client, selection))
-    for (const warning of await this.#within((session) =>
-      missingTables(session, { known, followed: this.#watched, skipped }),
-    ))
-      this.#warn(warning)
-    const labels = new Set([...this.#labels, ...Object.values(known).flatMap((text) => parseRecord(text)?.label ?? [])])
+    const missing = { known, followed: this.#watched, skipped }
+    for (const warning of await this.#within((session) => missingTables(session, missing))) this.#warn(warning)
     const selected = new Set(tables.map(({ oid }) => oid))
     const named = await this.#names([...this.#watched.keys()].filter((oid) => !selected.has(oid)))
     for (const [oid, label] of named) this.#left(oid, label)
@@ -180,10 +179,11 @@ export class StructureWatch {
         this.#watched.set(table.oid, { ...watched, mark: { ...watched.mark, whole: '' } })
       }
       const added = asked.has(table.oid)
-      if (watched !== undefined || !(added || labels.has(table.label))) continue
-      // Without a mark it is inspected, captured and, being unknown, replaced.
+      if (watched !== undefined || !(added || this.#labels.has(table.label))) continue
+      // Without a mark it is inspected, captured and, if it is unknown, replaced.
       const [shaped = table] = await this.#within((session) => this.#shaper.shapeAll(session, [table]))
       this.#watched.set(table.oid, { table: shaped, mark: undefined })
+      if (known[String(table.oid)] !== undefined) continue
       this.unapplied.replace(table.oid)
       this.#warn(added ? addedWarning(table) : recreatedWarning(table))
     }

@@ -2,8 +2,9 @@
 import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
 import type { Connections } from './connections.js'
+import { type AuditDetachment, markDetached } from './detachment.js'
 import { changeUnderLocks, installLock, lockRelations } from './lock-retry.js'
-import { type Leftover, leftoversOf, readResidue, residueScript } from './residue.js'
+import { type Leftover, leftoversOf, type Residue, readResidue, residueScript } from './residue.js'
 import type { AuditNames } from './schema.sql.js'
 import type { Session } from './session.js'
 
@@ -13,6 +14,8 @@ export interface TeardownOptions {
   readonly auditSchema: string
   readonly warn: (warning: SyncWarning) => void
   readonly signal?: AbortSignal
+  /** Why, if somebody will miss it: it stays in the source, in a table that nobody writes to. */
+  readonly detachment?: AuditDetachment
 }
 
 /** The script that removes everything; empty if there is nothing. */
@@ -28,9 +31,11 @@ export function teardownScript({ connections, names, auditSchema }: TeardownOpti
  * @throws SyncError `E_RIGHTS` with the script for the owner as its hint; `E_LOCK_TIMEOUT`, and the rest can be removed later
  */
 export async function teardown(options: TeardownOptions): Promise<void> {
-  const { connections, names, auditSchema } = options
+  const { connections, names, auditSchema, detachment } = options
   await connections.use(async (session) => {
     const read = () => readResidue(session, names, auditSchema)
+    // With the first thing that is removed: from then on changes may be missing.
+    const mark = async () => detachment && markDetached(session, names, detachment)
     const residue = await session.within('look', read)
     if (leftoversOf(residue).some(({ removable }) => !removable)) throw refused(residueScript(residue))
     const retry = { signal: options.signal, warn: options.warn }
@@ -39,15 +44,23 @@ export async function teardown(options: TeardownOptions): Promise<void> {
       await changeUnderLocks(session, { ...retry, what: relation }, async () => {
         await session.run('removing', installLock)
         if (await exists(session, relation)) await lockRelations(session, [relation], 'access exclusive')
+        await mark()
         await remove(session, triggers)
       })
     }
     await changeUnderLocks(session, { ...retry, what: 'the audit table' }, async () => {
       await session.run('removing', installLock)
       if (await exists(session, names.changes)) await lockRelations(session, [names.changes], 'access exclusive')
-      await remove(session, leftoversOf(await read()))
+      await mark()
+      const left = await read()
+      await remove(session, leftoversOf(detachment === undefined ? left : withoutMark(left)))
     })
   })
+}
+
+/** Without the table that the mark is in. */
+function withoutMark(residue: Residue): Residue {
+  return { ...residue, tables: residue.tables.filter(({ remove }) => !remove.endsWith('surreal_sync_meta')) }
 }
 
 async function remove(session: Session, leftovers: readonly Leftover[]): Promise<void> {

@@ -19,15 +19,16 @@ import type {
   Source,
 } from '../../core/source.js'
 import type { Json } from '../../core/value.js'
+import { type AuditLimitOutcome, enforceAuditLimit, limitOf } from './audit-limit.js'
 import { readStatus, type SourceStatus } from './audit-status.js'
-import { Consumer, isTolerable } from './consumers.js'
+import { Consumer } from './consumers.js'
 import { currentPosition, positionSince } from './current-position.js'
 import { type ExamineSourceOptions, examineSource, type SourceExamination } from './examination.js'
 import { readIdentity } from './identity.js'
 import { Inspection, type SourceInspection } from './inspection.js'
 import type { InstallScriptOptions } from './install-script.js'
 import { checkReader, openReader } from './open-reader.js'
-import { endSource, type OpenSource } from './open-source.js'
+import { acknowledge, endSource, type OpenSource } from './open-source.js'
 import { PipelineLease, runName } from './pipeline-lease.js'
 import { decode, encode, publicJson, publicText } from './position.js'
 import { presentRows } from './present-rows.js'
@@ -43,7 +44,7 @@ import type { PostgresTriggerSourceOptions } from './source-options.js'
 import { type PlanContext, planScript, planSource, type SourcePlan } from './source-plan.js'
 import { checkReading, followableTables, ownTable, selectTables } from './table-selection.js'
 import { TableShaper } from './table-shape.js'
-import { teardown, teardownScript } from './teardown.js'
+import { type TeardownOptions, teardown, teardownScript } from './teardown.js'
 
 export type { PostgresTriggerSourceOptions } from './source-options.js'
 
@@ -106,16 +107,11 @@ export class PostgresTriggerSource implements Source {
     const { connections, consumer, installer } = this.#opened()
     if (this.#options.snapshot === 'chunked' && !captured && after === undefined) throw notCaptured()
     checkReading(given.map(ownTable))
-    const reading = {
-      consumer,
-      installer,
-      names: this.#names,
-      tables: followableTables(given),
-      selection: this.#options,
-    }
+    const tables = followableTables(given)
+    const reading = { consumer, installer, tables, names: this.#names, selection: this.#options }
     const check = async (session: Session) => {
       if (captured) await readIdentity(session)
-      if (captured) await installer.check(session, reading.tables)
+      if (captured) await installer.check(session, tables)
       if (after !== undefined) await checkReader(session, decode(after), reading)
     }
     await connections.use((session) => session.within('look', () => check(session)))
@@ -185,16 +181,8 @@ export class PostgresTriggerSource implements Source {
     return presentRows(this.#opened().connections, ownTable(table), keys, options)
   }
 
-  async acknowledge(position: Position): Promise<void> {
-    const { consumer, pruner, warn } = this.#opened()
-    try {
-      await consumer.advance(decode(position))
-      await pruner?.advance()
-    } catch (error) {
-      if (!isTolerable(error)) throw error
-      const message = `The position could not be recorded in the source: ${error.message}`
-      warn({ code: 'position_not_recorded', message })
-    }
+  acknowledge(position: Position): Promise<void> {
+    return acknowledge(this.#opened(), position)
   }
 
   report(report: RunReport): Promise<void> {
@@ -204,7 +192,7 @@ export class PostgresTriggerSource implements Source {
   async close(): Promise<void> {
     const open = this.#open
     this.#open = undefined
-    if (open !== undefined) await endSource(open, () => this.teardown({ warn: open.warn }))
+    if (open !== undefined) await endSource(open, (detachment) => this.#remove({ warn: open.warn, detachment }))
   }
 
   /**
@@ -213,6 +201,16 @@ export class PostgresTriggerSource implements Source {
    */
   prune(options: PruneOptions = {}): Promise<number> {
     return this.#database.apart((connections) => prune(connections, this.#names, options))
+  }
+
+  /**
+   * Holds the audit table to `auditBytesMax` while no run does. With the policy `detach` it removes what every pipeline has
+   * applied, and if that is not enough, everything that is installed: runs then end with `E_AUDIT_DETACHED`. Connects by itself.
+   * @throws SyncError `E_CONFIG` if there is no limit; `E_RIGHTS` and `E_LOCK_TIMEOUT` as `teardown`
+   */
+  async enforceAuditLimit({ signal }: Abortable = {}): Promise<AuditLimitOutcome> {
+    const limit = { ...limitOf(this.#options), signal, warn: ignore }
+    return this.#database.apart((connections) => enforceAuditLimit({ ...this.#context, ...limit, connections }))
   }
 
   /** How much is captured, who reads it and how far behind each is. Connects by itself, and changes nothing. */
@@ -252,7 +250,7 @@ export class PostgresTriggerSource implements Source {
    * @throws SyncError `E_RIGHTS` if this role may not remove all of it: then nothing is removed, and the hint is a script
    */
   teardown({ signal, warn = ignore }: Abortable & Partial<Pick<RunContext, 'warn'>> = {}): Promise<void> {
-    return this.#database.apart((connections) => teardown({ ...this.#context, connections, warn, signal }))
+    return this.#remove({ warn, signal })
   }
 
   /** The script that removes everything that was installed, for whoever may; empty if there is nothing. */
@@ -283,6 +281,10 @@ export class PostgresTriggerSource implements Source {
   inspect(options: Abortable): Promise<SourceInspection> {
     const selection = { ...this.#options, shaper: this.#shaper }
     return Inspection.open(this.#database.connect(ignore), this.#names, selection, options)
+  }
+
+  #remove(options: Pick<TeardownOptions, 'warn' | 'signal' | 'detachment'>): Promise<void> {
+    return this.#database.apart((connections) => teardown({ ...this.#context, connections, ...options }))
   }
 
   get #context(): Omit<PlanContext, 'connections'> {
