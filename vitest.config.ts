@@ -11,7 +11,7 @@ const long = [
   'test/e2e/{kill-full,lease,scale,signals}.db.test.ts',
   'test/integration/{capture,coverage,ddl,interleavings,security}*.db.test.ts',
   'test/integration/{codecs,docs-commands,every-type,extremes,harmless,hostile-names,introspect,keyless,types}.db.test.ts',
-  'test/integration/{install-script,no-ddl,refusals}.db.test.ts',
+  'test/integration/{audit-limit,findings,install-script,no-ddl,refusals,standby,target-faults}.db.test.ts',
 ]
 const exclude = [...configDefaults.exclude, 'test/bench/**', ...(process.env.TEST_SHORT ? long : [])]
 
