@@ -49,8 +49,13 @@ const shared = {
   ],
 } satisfies Options
 
+/** The sources themselves are in the maps of the ES modules. */
+const withoutSources: Options['esbuildOptions'] = (options) => {
+  options.sourcesContent = false
+}
+
 export default defineConfig([
   { ...shared, entry: { ...library, cli: 'src/cli/main.ts' }, format: 'esm' },
-  { ...shared, entry: library, format: 'cjs', shims: true },
+  { ...shared, entry: library, format: 'cjs', shims: true, esbuildOptions: withoutSources },
   { ...shared, entry: library, format: ['esm', 'cjs'], dts: { only: true } },
 ])

@@ -1,7 +1,7 @@
 /** Refusals of a run that has begun: what was applied before stays, what is refused leaves no trace. */
 import { vi } from 'vitest'
 import { type Row, SurrealSink, SyncError } from '../../src/index.js'
-import { faulty, Reject } from '../../src/testing/index.js'
+import { faulty, MemorySink, Reject } from '../../src/testing/index.js'
 import type { Refusal } from './refusal.js'
 import { spoilCopies } from './spoilt-copy.js'
 import { canary, type Made, type World } from './world.js'
@@ -61,6 +61,9 @@ export const onTheWay: readonly Refusal[] = [
     touches: 'fence',
     says: /full sync/,
     arrange: async (world) => {
+      // Somebody who does not come back still needs what is logged.
+      const other = new MemorySink()
+      await world.engine({ engine: { id: 'other', sink: other, checkpoints: other } }).run({ phase: 'full' })
       await world.copied()
       const source = { auditBytesMax: 1, auditLimitPolicy: 'detach' } as const
       return () => world.engine({ source }).run({ phase: 'incremental', follow: true })
