@@ -52,7 +52,7 @@ export async function encodeTable(source: Source, options: SurrealSinkOptions, k
 export async function openLanes({ config, plan }: Pieces): Promise<readonly Lane[]> {
   const lanes = Array.from({ length: config.writers }, (_, index) => {
     const connection = new Connection(config.dial, { callTimeoutMs: config.callTimeoutMs, address: config.address })
-    const lane = new Lane({ index, connection })
+    const lane = new Lane({ index, connection, writer: new CborWriter(config.choices.general) })
     lane.bind('bench_pure')
     return lane
   })

@@ -28,7 +28,7 @@ export async function alterRecords(lane: Lane, before: TablePlan, after: TablePl
   if (fields.added.length === 0 && fields.dropped.length === 0) return
   const { label } = after.table
   for await (const page of idPages(lane, after, options)) {
-    await lane.write({ kind: 'alter', bytes: idsBytes(page), fields, table: label }, options)
+    await lane.write({ kind: 'alter', bytes: idsBytes(lane, page), fields, table: label }, options)
   }
 }
 

@@ -1,28 +1,18 @@
-/** Writes batches: rows in pieces that fit into a transaction each, barriers as sweeps. */
+/** Writes batches through a lane: rows in pieces that fit into a transaction each, barriers as sweeps. */
 import type { ReplaceBatch, RowBatch, TruncateBatch } from '../../core/batch.js'
 import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
 import type { Table } from '../../core/schema.js'
 import type { Abortable } from '../../core/source.js'
 import { ByteTarget } from './byte-target.js'
-import type { CborWriter } from './cbor-writer.js'
 import { isReadableKey } from './key-reader.js'
 import type { Aside, Lane, Write } from './lane.js'
-import type { LanePool } from './lane-pool.js'
 import type { SinkConfig } from './options.js'
 import type { Ownership } from './ownership.js'
 import { itemsOf, type Quarantine, type Refused } from './quarantine.js'
 import { joinItems, type Piece, RowEncoder } from './row-encoder.js'
 import { removeAbsent, removeAll } from './sweep.js'
 import type { TablePlan } from './table-plan.js'
-
-/** Where rows go. */
-export interface RowTarget {
-  readonly lanes: LanePool
-  /** Of this write alone until it has ended. */
-  readonly writer: CborWriter
-  readonly ownership: Ownership
-}
 
 export class BatchWriter {
   readonly #config: SinkConfig
@@ -54,29 +44,25 @@ export class BatchWriter {
     return this.#replaced.has(target)
   }
 
-  /**
-   * Writes a batch of rows in as many transactions as it takes. Each takes a lane only when it has been encoded: the next is
-   * ready when a lane becomes free.
-   */
-  async rows(to: RowTarget, plan: TablePlan, batch: RowBatch, options: Abortable): Promise<void> {
-    const { lanes, writer, ownership } = to
+  /** Writes a batch of rows in as many transactions as it takes. */
+  async rows(lane: Lane, plan: TablePlan, batch: RowBatch, ownership: Ownership, options: Abortable): Promise<void> {
     const { target, table } = plan
     const upsert = this.rewrites(plan) ? 'rewrite' : 'upsert'
     const kind = batch.op === 'delete' ? plan.removal.kind : upsert
     if (kind === undefined) {
-      const ignored = this.#quarantine.ignored(writer, plan, batch, this.#config.writeLimits)
-      const aside = this.#quarantine.release(ignored)
-      return lanes.use(options, (lane) => this.#release(lane, table.label, aside, options))
+      const ignored = this.#quarantine.ignored(lane.writer, plan, batch, this.#config.writeLimits)
+      return this.#release(lane, table.label, this.#quarantine.release(ignored), options)
     }
     const inserting = batch.op === 'upsert' && ownership.isFresh(target)
     const limits = inserting ? this.#config.insertLimits : this.#config.writeLimits
     const refused: Refused[] = []
     const collector = this.#quarantine.collector(table.label, kind, refused)
-    const encoder = new RowEncoder(writer, plan, batch, limits, collector)
+    const encoder = new RowEncoder(lane.writer, plan, batch, limits, collector)
     const next = () => encoder.next(this.#byteTarget.atMost(limits.bytesMax))
     for (let piece = next(); piece !== undefined; piece = next()) {
       options.signal?.throwIfAborted()
-      const write = (kind: Write['kind']) => this.#onLane(lanes, piece, { kind, table: table.label }, refused, options)
+      const write = (kind: Write['kind']) =>
+        this.#sievePiece(lane, piece, { kind, table: table.label }, refused, options)
       if (batch.op === 'upsert' && ownership.isFresh(target)) {
         if (await write('insert')) continue
         // The rows were there: a chunk that is read again, or another writer.
@@ -86,17 +72,7 @@ export class BatchWriter {
     }
     if (refused.length === 0) return
     const nothing = { rowCount: 0, bytes: joinItems([]) }
-    await this.#onLane(lanes, nothing, { kind, table: table.label }, refused, options)
-  }
-
-  #onLane(
-    lanes: LanePool,
-    piece: Piece,
-    write: { readonly kind: Write['kind']; readonly table: string },
-    refused: Refused[],
-    options: Abortable,
-  ): Promise<boolean> {
-    return lanes.use(options, (lane) => this.#sievePiece(lane, piece, write, refused, options))
+    await this.#sievePiece(lane, nothing, { kind, table: table.label }, refused, options)
   }
 
   /** Writes a piece; of rows that the target refuses it says which, or keeps them aside. */

@@ -3,19 +3,12 @@ import { randomUUID } from 'node:crypto'
 import type { RowBatch } from '../../core/batch.js'
 import type { Checkpoint } from '../../core/checkpoint.js'
 import type { Abortable } from '../../core/source.js'
-import type { CborWriter } from './cbor-writer.js'
 import type { Aside, Lane } from './lane.js'
 import { Part } from './part.js'
 import type { Progress } from './progress.js'
 import { type Quarantine, type Refused, stepsOf } from './quarantine.js'
 import { type PieceLimits, RowEncoder } from './row-encoder.js'
 import type { TablePlan } from './table-plan.js'
-
-/** Where a delta goes. */
-export interface CommitTarget {
-  readonly lane: Lane
-  readonly writer: CborWriter
-}
 
 /**
  * Every part is sent when the one before it has taken effect: the lane's token, which changes with every transaction,
@@ -26,7 +19,6 @@ export interface CommitTarget {
  */
 export class DeltaCommit {
   readonly #lane: Lane
-  readonly #writer: CborWriter
   readonly #limits: PieceLimits
   readonly #options: Abortable
   readonly #quarantine: Quarantine
@@ -34,9 +26,8 @@ export class DeltaCommit {
   #sentCount = 0
   #sending: Promise<void> = Promise.resolve()
 
-  constructor({ lane, writer }: CommitTarget, limits: PieceLimits, quarantine: Quarantine, options: Abortable) {
+  constructor(lane: Lane, limits: PieceLimits, quarantine: Quarantine, options: Abortable) {
     this.#lane = lane
-    this.#writer = writer
     this.#limits = limits
     this.#options = options
     this.#quarantine = quarantine
@@ -46,12 +37,12 @@ export class DeltaCommit {
   async add(plan: TablePlan, batch: RowBatch, rewrites: boolean): Promise<void> {
     const kind = batch.op === 'delete' ? plan.removal.kind : rewrites ? 'rewrite' : 'upsert'
     if (kind === undefined) {
-      this.#part.ignored.push(...this.#quarantine.ignored(this.#writer, plan, batch, this.#limits))
+      this.#part.ignored.push(...this.#quarantine.ignored(this.#lane.writer, plan, batch, this.#limits))
       return
     }
     const refused: Refused[] = []
     const collector = this.#quarantine.collector(plan.table.label, kind, refused)
-    const encoder = new RowEncoder(this.#writer, plan, batch, this.#limits, collector)
+    const encoder = new RowEncoder(this.#lane.writer, plan, batch, this.#limits, collector)
     for (let piece = encoder.next(); piece !== undefined; piece = encoder.next()) {
       if (this.#part.isFullFor(piece, this.#limits)) await this.#send()
       this.#part.add(piece, plan, kind)

@@ -24,12 +24,12 @@ export class LanePool {
    * Runs a write on a free lane. Before that, transactions of unknown outcome are settled on whichever lane they were sent:
    * one that is carried out late must not overwrite what is written from now on.
    */
-  use<T>(options: Abortable, write: (lane: Lane) => Promise<T>): Promise<T> {
+  use(options: Abortable, write: (lane: Lane) => Promise<void>): Promise<void> {
     return this.#use(options, write)
   }
 
   /** The same on the first lane, whose state record says how far the pipeline is. */
-  useFirst<T>(options: Abortable, write: (lane: Lane) => Promise<T>): Promise<T> {
+  useFirst(options: Abortable, write: (lane: Lane) => Promise<void>): Promise<void> {
     return this.#use(options, write, this.first)
   }
 
@@ -63,12 +63,12 @@ export class LanePool {
     await Promise.all(this.lanes.map((lane) => lane.connection.close()))
   }
 
-  async #use<T>(options: Abortable, write: (lane: Lane) => Promise<T>, wanted?: Lane): Promise<T> {
+  async #use(options: Abortable, write: (lane: Lane) => Promise<void>, wanted?: Lane): Promise<void> {
     const lane = await this.#acquire(wanted)
     try {
       options.signal?.throwIfAborted()
       await this.#recover(options)
-      return await write(lane)
+      await write(lane)
     } finally {
       this.#free.push(lane)
       for (const wake of this.#waiting.splice(0)) wake()

@@ -1,4 +1,4 @@
-/** One writer: a connection, and a state record that proves and fences its transactions. */
+/** One writer: a connection, a buffer to encode into, and a state record that proves and fences its transactions. */
 import { randomUUID } from 'node:crypto'
 import { BoundExcluded, BoundIncluded, RecordId, RecordIdRange } from 'surrealdb'
 import type { Connection } from '../../connections/surreal/connection.js'
@@ -7,6 +7,7 @@ import { type Answer, ask, askValue } from '../../connections/surreal/query.js'
 import { pause } from '../../connections/surreal/settle.js'
 import { SyncError } from '../../core/errors.js'
 import type { Abortable } from '../../core/source.js'
+import type { CborWriter } from './cbor-writer.js'
 import { cborBinding, type Encoding } from './encoding.js'
 import { fenceError } from './fence-error.js'
 import type { ClaimedLease } from './lease.js'
@@ -33,6 +34,7 @@ const laneMax = 1_000
 export interface LaneOptions {
   readonly index: number
   readonly connection: Connection
+  readonly writer: CborWriter
 }
 
 /** What a transaction does with an array of records, or of record ids. */
@@ -74,6 +76,7 @@ export interface Transaction {
 
 export class Lane {
   readonly connection: Connection
+  readonly writer: CborWriter
   /** How this lane's connection carries rows. */
   encoding: Encoding = 'objects'
   readonly #index: number
@@ -82,9 +85,10 @@ export class Lane {
   /** The tokens that the state record may hold: several when the outcome of transactions is unknown. */
   #known: readonly string[] = []
 
-  constructor({ index, connection }: LaneOptions) {
+  constructor({ index, connection, writer }: LaneOptions) {
     this.#index = index
     this.connection = connection
+    this.writer = writer
   }
 
   /** A transaction was sent and nobody knows what became of it. It may even be carried out later. */

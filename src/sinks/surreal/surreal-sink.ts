@@ -13,8 +13,9 @@ import type { Abortable, BatchLimits, RunContext } from '../../core/source.js'
 import { alterRecords, isAlterable } from './alter.js'
 import { BatchWriter } from './batch-writer.js'
 import { Catalog } from './catalog.js'
+import { CborWriter } from './cbor-writer.js'
 import { defineDatabases, defineQuarantine, defineState, defineTargets } from './definitions.js'
-import { type CommitTarget, DeltaCommit } from './delta-commit.js'
+import { DeltaCommit } from './delta-commit.js'
 import { type ExamineSinkOptions, examineTarget } from './examination.js'
 import { FallbackReporter } from './fallback-reporter.js'
 import { Inspection } from './inspection.js'
@@ -28,7 +29,6 @@ import { Quarantine } from './quarantine.js'
 import { isThere, rehearse } from './rehearsal.js'
 import { surveyTarget, type TargetContent } from './survey.js'
 import type { TablePlan } from './table-plan.js'
-import { WriterPool } from './writer-pool.js'
 
 export type {
   SurrealFactoryOptions,
@@ -36,8 +36,6 @@ export type {
   SurrealSinkSettings,
 } from './options.js'
 
-/** For each lane one write is on its way while the next is being encoded. */
-const writesForLane = 2
 /** How long a last checkpoint may take when the run is being stopped. */
 const stopMsMax = 5_000
 
@@ -59,7 +57,6 @@ export class SurrealSink implements Sink, CheckpointStore {
   readonly inFlight: number
   readonly #config: SinkConfig
   readonly #pool: LanePool
-  readonly #buffers: WriterPool
   readonly #fallbacks = new FallbackReporter()
   readonly #quarantine: Quarantine
   readonly #writer: BatchWriter
@@ -80,13 +77,12 @@ export class SurrealSink implements Sink, CheckpointStore {
     this.#writer = new BatchWriter(config, this.#quarantine, warn)
     this.address = config.address
     this.limits = config.limits
-    this.#buffers = new WriterPool(config.choices)
-    this.inFlight = writesForLane * config.writers
+    this.inFlight = config.writers
     this.#catalog = new Catalog(config.choices, config.tableName)
     this.#pool = new LanePool(
       Array.from({ length: config.writers }, (_, index) => {
         const connection = new Connection(config.dial, { callTimeoutMs: config.callTimeoutMs, address: config.address })
-        return new Lane({ index, connection })
+        return new Lane({ index, connection, writer: new CborWriter(config.choices.general) })
       }),
     )
   }
@@ -165,12 +161,10 @@ export class SurrealSink implements Sink, CheckpointStore {
   async write(batch: Batch, options: Abortable): Promise<void> {
     const ownership = this.#prepared('write')
     const plan = this.#catalog.plan(batch.table)
-    const lanes = this.#pool
-    if (isBarrier(batch)) {
-      await lanes.use(options, (lane) => this.#writer.sweep(lane, plan, batch, ownership, options))
-    } else {
-      await this.#buffers.use((writer) => this.#writer.rows({ lanes, writer, ownership }, plan, batch, options))
-    }
+    await this.#pool.use(options, async (lane) => {
+      if (isBarrier(batch)) await this.#writer.sweep(lane, plan, batch, ownership, options)
+      else await this.#writer.rows(lane, plan, batch, ownership, options)
+    })
     this.#fallbacks.report(plan, this.#warn)
   }
 
@@ -178,9 +172,8 @@ export class SurrealSink implements Sink, CheckpointStore {
   async commit(delta: Delta, checkpoint: () => Checkpoint, options: Abortable): Promise<void> {
     const ownership = this.#prepared('commit')
     const plans = new Set<TablePlan>()
-    await this.#onFirst(options, async (to) => {
-      const { lane } = to
-      const commit = new DeltaCommit(to, this.#config.writeLimits, this.#quarantine, options)
+    await this.#pool.useFirst(options, async (lane) => {
+      const commit = new DeltaCommit(lane, this.#config.writeLimits, this.#quarantine, options)
       try {
         for await (const batch of delta.batches) {
           const plan = this.#catalog.plan(batch.table)
@@ -258,10 +251,6 @@ export class SurrealSink implements Sink, CheckpointStore {
     this.#fallbacks.flush(this.#warn)
     this.#ownership = undefined
     await this.#pool.close()
-  }
-
-  #onFirst(options: Abortable, work: (to: CommitTarget) => Promise<void>): Promise<void> {
-    return this.#buffers.use((writer) => this.#pool.useFirst(options, (lane) => work({ lane, writer })))
   }
 
   #prepared(method: string): Ownership {

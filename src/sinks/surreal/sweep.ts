@@ -1,11 +1,13 @@
 /** Removing records, or marking them, without ever deleting a whole table in one transaction, which SurrealKV does not survive. */
 import type { Key, ReplaceBatch } from '../../core/batch.js'
 import type { Abortable } from '../../core/source.js'
+import { cbor } from './cbor-buffer.js'
 import { idPages, type Passed, type StoredId } from './id-page.js'
 import { readKey } from './key-reader.js'
 import type { Lane } from './lane.js'
-import { joinItems } from './row-encoder.js'
 import type { TablePlan } from './table-plan.js'
+
+const keptBytesMax = 4 * 1024 * 1024
 
 /** Deletes every record of the table. */
 export async function removeAll(lane: Lane, plan: TablePlan, options: Abortable): Promise<void> {
@@ -51,11 +53,17 @@ async function removeRecords(
 ): Promise<number> {
   const { kind, prefix } = removal
   if (kind === undefined) return 0
-  await lane.write({ kind, bytes: idsBytes(ids, prefix), table: table.label }, options)
+  await lane.write({ kind, bytes: idsBytes(lane, ids, prefix), table: table.label }, options)
   return kind === 'delete' ? ids.length : 0
 }
 
-/** An array of record ids in CBOR, each behind the prefix. */
-export function idsBytes(ids: readonly StoredId[], prefix?: Uint8Array): Uint8Array {
-  return joinItems(ids.map(({ bytes }) => (prefix === undefined ? bytes : Buffer.concat([prefix, bytes]))))
+/** An array of record ids in CBOR, each behind the prefix, valid until the lane encodes something else. */
+export function idsBytes({ writer }: Lane, ids: readonly StoredId[], prefix?: Uint8Array): Uint8Array {
+  writer.reset(keptBytesMax)
+  writer.putHead(cbor.array, ids.length)
+  for (const { bytes } of ids) {
+    if (prefix !== undefined) writer.putRaw(prefix)
+    writer.putRaw(bytes)
+  }
+  return writer.slice(0, writer.position)
 }
