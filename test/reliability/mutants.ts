@@ -87,13 +87,13 @@ export const mutants: readonly Mutant[] = [
     name: "the connections are the SDK's own, which reconnect",
     changes: [
       {
-        file: 'src/sinks/surreal/dial.ts',
+        file: 'src/connections/surreal/dial.ts',
         from: 'engines: observed(engines(requests), engineFailed),',
         to: `engines: observed({ ...engines(requests), ...(await import('surrealdb')).createRemoteEngines() }, engineFailed),
     websocketImpl: (await import('ws')).WebSocket as never,`,
       },
-      { file: 'src/sinks/surreal/dial.ts', from: 'reconnect: false }', to: 'reconnect: true }' },
-      { file: 'src/sinks/surreal/dial.ts', from: ", db.subscribe('reconnecting', end)]", to: ']' },
+      { file: 'src/connections/surreal/dial.ts', from: 'reconnect: false }', to: 'reconnect: true }' },
+      { file: 'src/connections/surreal/dial.ts', from: ", db.subscribe('reconnecting', end)]", to: ']' },
     ],
     caughtBy: { file: sinkFaults, named: 'over ws|server that is gone' },
   },
