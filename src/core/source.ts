@@ -116,6 +116,11 @@ export interface CheckOptions extends Abortable {
   readonly captured: boolean
   /** Where `changes` will be read from. Undefined: a full phase comes first, which makes that possible. */
   readonly after?: Position
+  /**
+   * Where a full phase that was cut off would go on. If nothing but another full phase helps, and somebody has to look first
+   * why, that is refused here, before anything is installed; what beginning again repairs is not.
+   */
+  readonly since?: Position
 }
 
 /** How a lease is taken. */

@@ -207,11 +207,12 @@ export class SyncEngine extends IsolatingEmitter {
     const { source, sink } = this.#settings
     const { signal } = options
     const start = await this.#start(run, options)
-    const { phase, captured, from } = start
+    const { phase, captured, from, interrupted } = start
     const tables = await run.retrying(() => source.tables({ signal }))
     refuseDisobedience(sink, tables)
-    const capture = { captured: captured && phase === 'full', after: from, signal }
-    await run.retrying(async () => source.check?.(tables, capture))
+    const copied = captured && phase === 'full'
+    const since = copied && options.restart !== true ? interrupted?.resumeAfter : undefined
+    await run.retrying(async () => source.check?.(tables, { captured: copied, after: from, since, signal }))
     await run.retrying(async () => sink.check?.(tables, { phase, signal }))
     return { ...start, tables }
   }

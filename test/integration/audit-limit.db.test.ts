@@ -140,6 +140,28 @@ describe('the policy detach', () => {
     expect(await triggers()).toBe(0)
   })
 
+  it('refuses to go on with a copy that was cut off, and installs nothing before it does', async () => {
+    const cut = new Replica({ url: database.url }, 'cut')
+    const engine = cut.engine({ concurrency: 1 })
+    const stop = new AbortController()
+    engine.on('table', ({ state }) => state === 'done' && stop.abort())
+    expect(await engine.run({ signal: stop.signal })).toMatchObject({ reason: 'aborted', phase: 'full' })
+    await change()
+    expect(await source(detaching).enforceAuditLimit()).toMatchObject({ state: 'detached' })
+    for (const phase of ['full', undefined] as const) {
+      await expect(cut.run({ phase })).rejects.toMatchObject(detachedRun)
+      expect(await source({}).status()).toMatchObject({ installed: false, detached: { bytesMax: 1 } })
+      expect(await triggers()).toBe(0)
+    }
+    await expect(cut.engine().plan()).rejects.toMatchObject(detachedRun)
+    expect(await cut.engine().plan({ restart: true })).toMatchObject({ phases: ['full', 'incremental'] })
+
+    await cut.run({ restart: true })
+    await change()
+    await cut.catchUp()
+    await expectFresh(cut, { url: database.url })
+  })
+
   it('can be followed by the script of a DBA', async () => {
     await change()
     await source(detaching).enforceAuditLimit()

@@ -1,9 +1,12 @@
-/** Where the source is now. */
+/** Where the source is now, and whether a copy may begin or go on there. */
+import type { Position } from '../../core/checkpoint.js'
+import { SyncError, type SyncErrorCode } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
 import { readAuditState } from './audit-schema.js'
 import { currentSequence } from './fence.js'
 import { readIdentity, verifyPosition } from './identity.js'
-import type { AuditPosition } from './position.js'
+import type { Installer } from './installer.js'
+import { type AuditPosition, decode } from './position.js'
 import type { PostgresTable } from './postgres-table.js'
 import type { AuditNames } from './schema.sql.js'
 import type { Session } from './session.js'
@@ -55,6 +58,34 @@ export async function positionSince(
   })
   return { ...since, structures: Object.fromEntries(structures) }
 }
+
+interface CopyContext {
+  readonly installer: Installer
+  readonly names: AuditNames
+  readonly tables: readonly PostgresTable[]
+}
+
+/**
+ * Finds out, before anything is installed, whether a copy may begin whose changes are captured, and whether it may go on
+ * from where it was cut off. What a copy from the start repairs is no reason against it.
+ * @throws SyncError also `E_AUDIT_DETACHED`
+ */
+export async function checkCopy(
+  session: Session,
+  { installer, names, tables }: CopyContext,
+  since: Position | undefined,
+): Promise<void> {
+  const identity = await readIdentity(session)
+  await installer.check(session, tables)
+  if (since === undefined) return
+  try {
+    await verifyPosition(session, names, decode(since), identity)
+  } catch (error) {
+    if (!(error instanceof SyncError && repaired.includes(error.code))) throw error
+  }
+}
+
+const repaired: readonly SyncErrorCode[] = ['E_SOURCE_IDENTITY', 'E_SOURCE_REWOUND', 'E_AUDIT_HOLE']
 
 /** What each table is now, by oid. */
 async function readRecords(

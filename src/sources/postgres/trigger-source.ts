@@ -22,9 +22,8 @@ import type { Json } from '../../core/value.js'
 import { type AuditLimitOutcome, enforceAuditLimit, limitOf } from './audit-limit.js'
 import { readStatus, type SourceStatus } from './audit-status.js'
 import { Consumer } from './consumers.js'
-import { currentPosition, positionSince } from './current-position.js'
+import { checkCopy, currentPosition, positionSince } from './current-position.js'
 import { type ExamineSourceOptions, examineSource, type SourceExamination } from './examination.js'
-import { readIdentity } from './identity.js'
 import { Inspection, type SourceInspection } from './inspection.js'
 import type { InstallScriptOptions } from './install-script.js'
 import { checkReader, openReader } from './open-reader.js'
@@ -103,15 +102,14 @@ export class PostgresTriggerSource implements Source {
     return open.tables
   }
 
-  async check(given: readonly Table[], { captured, after }: CheckOptions): Promise<void> {
+  async check(given: readonly Table[], { captured, after, since }: CheckOptions): Promise<void> {
     const { connections, consumer, installer } = this.#opened()
     if (this.#options.snapshot === 'chunked' && !captured && after === undefined) throw notCaptured()
     checkReading(given.map(ownTable))
     const tables = followableTables(given)
     const reading = { consumer, installer, tables, names: this.#names, selection: this.#options }
     const check = async (session: Session) => {
-      if (captured) await readIdentity(session)
-      if (captured) await installer.check(session, tables)
+      if (captured) await checkCopy(session, reading, since)
       if (after !== undefined) await checkReader(session, decode(after), reading)
     }
     await connections.use((session) => session.within('look', () => check(session)))
