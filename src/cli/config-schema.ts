@@ -135,6 +135,10 @@ export const configProperties = {
   lockTimeout: text('How long a statement waits for a lock: 2s'),
   statementTimeout: text('How long a statement may take: 10m'),
   maxReplicationLag: text('Pause copying while a standby is further behind: 64MB'),
+  maxAuditLag: whole(
+    1_000_000_000,
+    'Pause copying while another pipeline of this source has more changes still to apply',
+  ),
   auditLimit: text('Size of the change table beyond which the policy holds: 20GB'),
   auditLimitPolicy: oneOf(['warn', 'detach'], 'Warn, or remove all that is installed'),
   emitCheckpoints: flag('Capture changes from now on and save where to continue'),

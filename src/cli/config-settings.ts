@@ -31,6 +31,7 @@ export function layered(flags: Flags, env: Environment, config: SyncConfig = {})
     logLevel: flags.quiet === true ? undefined : logLevel,
     sourceConnections: digits(config.sourceConnections),
     maxRowsPerSecond: digits(config.maxRowsPerSecond),
+    maxAuditLag: digits(config.maxAuditLag),
     deletes: undefined,
   }
   const variables = {

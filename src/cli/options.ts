@@ -25,6 +25,7 @@ function addProtection(command: Command): void {
     .option('--lock-timeout <duration>', 'how long a statement waits for a lock (default: 2s)')
     .option('--statement-timeout <duration>', 'how long a statement may take (default: no limit)')
     .option('--max-replication-lag <size>', 'pause copying while a standby is further behind: 64MB')
+    .option('--max-audit-lag <n>', 'pause copying while another pipeline has more changes to apply')
   addAuditLimit(command)
 }
 

@@ -11,6 +11,7 @@ export interface ProtectionFlags {
   readonly lockTimeout?: string
   readonly statementTimeout?: string
   readonly maxReplicationLag?: string
+  readonly maxAuditLag?: string
   readonly auditLimit?: string
   readonly auditLimitPolicy?: string
 }
@@ -25,6 +26,7 @@ export function protectionOf(flags: Flags): ProtectionOptions & { readonly lockT
     lockTimeoutMs: duration('--lock-timeout', flags.lockTimeout),
     statementTimeoutMs: duration('--statement-timeout', flags.statementTimeout),
     replicationLagBytesMax: size('--max-replication-lag', flags.maxReplicationLag),
+    auditLagMax: number('--max-audit-lag', flags.maxAuditLag, 1),
     auditBytesMax: size('--audit-limit', flags.auditLimit),
     auditLimitPolicy: auditLimitPolicies.find((policy) => policy === flags.auditLimitPolicy),
   }

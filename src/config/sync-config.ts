@@ -66,6 +66,8 @@ export interface SyncConfig {
   readonly statementTimeout?: string
   /** Pause copying while a standby is further behind: `64MB`. */
   readonly maxReplicationLag?: string
+  /** Pause copying while another pipeline of this source has more changes still to apply. */
+  readonly maxAuditLag?: number
   /** Size of the change table beyond which the policy holds: `20GB`. */
   readonly auditLimit?: string
   /** What happens then. */

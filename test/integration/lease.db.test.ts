@@ -91,8 +91,8 @@ describe('a second run', () => {
 it('a connection that is cut costs the lease only if somebody else took it', async () => {
   const first = await follow()
   const pid = await endHolder()
-  await expect.poll(holders, { timeout: 20_000 }).not.toEqual([])
-  expect(await holders()).not.toEqual([pid])
+  // The session that was ended may hold it for a moment longer.
+  await expect.poll(holders, { timeout: 20_000 }).toSatisfy((pids) => pids.length === 1 && pids[0] !== pid)
   await expect(new Replica({ url: database.url }).run()).rejects.toMatchObject({ code: 'E_LEASE_HELD' })
   await client.query(`insert into users values (2, 'Grace')`)
   await first.reaches(1)

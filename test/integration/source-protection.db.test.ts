@@ -162,6 +162,49 @@ it('copying pauses while a standby is behind, and goes on when it has caught up'
   }
 })
 
+it('copying pauses while another pipeline has too much to apply, and not for one that does not run', async () => {
+  await using database = await createDatabase()
+  const admin = await database.client()
+  await admin.query('create table t (id int primary key); insert into t values (0)')
+  let applying: Promise<void> | undefined
+  let apply = () => {}
+  const held = async <Rows>(rows: Rows) => {
+    await applying
+    return rows
+  }
+  const other = engineOf(database.url, {}, { id: 'other', transforms: [held] })
+  const stop = new AbortController()
+  const following = other.engine.run({ follow: true, signal: stop.signal })
+  await eventually(async () => {
+    const pipelines = (await other.source.status()).pipelines
+    return pipelines.some(({ id, phase }) => id === 'other' && phase === 'incremental')
+  }, 'the other pipeline follows')
+  applying = new Promise((resolve) => {
+    apply = resolve
+  })
+  await admin.query('insert into t select n from generate_series(1, 500) n')
+
+  const copy = async (codes: string[], warned: (code: string) => void) => {
+    const { engine } = engineOf(database.url, { auditLagMax: 100 })
+    engine.on('warning', ({ code }) => {
+      if (code.startsWith('source_')) codes.push(code)
+      warned(code)
+    })
+    engine.on('batch', ({ rows }) => rows > 0 && codes.push('rows'))
+    await engine.run({ phase: 'full' })
+  }
+  const paused: string[] = []
+  await copy(paused, (code) => code === 'source_paused' && apply())
+  expect(paused).toEqual(['source_paused', 'source_resumed', 'rows'])
+
+  stop.abort()
+  await following
+  await admin.query('update t set id = id + 1000')
+  const alone: string[] = []
+  await copy(alone, () => {})
+  expect(alone).toEqual(['rows'])
+})
+
 /** As much of a standby as the primary can tell. */
 class Standby {
   readonly name = `standby ${process.pid}`

@@ -18,7 +18,7 @@ export class SummaryReporter implements Reporter {
         // A test still pending when the run ends was never finished: its worker died or the run was cancelled.
         count[state === 'pending' ? 'failed' : state] += 1
         if (state === 'failed' || state === 'pending') lines.push(described(named(test), errors ?? []))
-        else if (test.diagnostic()?.flaky) lines.push(`second try: ${named(test)}`)
+        else if (test.diagnostic()?.flaky) lines.push(`not at the first try: ${named(test)}`)
       }
       // A file that does not load and a hook that fails have no failed test of their own.
       for (const suite of [module, ...module.children.allSuites()]) {

@@ -56,6 +56,7 @@ it.each([
     { auditLimit: '500 MiB', auditLimitPolicy: 'detach' },
     { auditBytesMax: 500 * 2 ** 20, auditLimitPolicy: 'detach' },
   ],
+  [{ maxAuditLag: '50000' }, { auditLagMax: 50_000 }],
   [{ maxReplicationLag: '64m' }, { replicationLagBytesMax: 64 * 2 ** 20 }],
   [
     { statementTimeout: '10m', lockTimeout: '500ms' },

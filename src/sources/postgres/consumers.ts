@@ -21,6 +21,10 @@ export class Consumer {
   #written: number | undefined
   #writtenStructures: string | undefined
   #writtenAt = Number.NEGATIVE_INFINITY
+  /** One after another: an older position must not be written over a newer one. */
+  #writing: Promise<void> = Promise.resolve()
+  /** Writes the latest position when it is time, though nothing follows it. */
+  #due: NodeJS.Timeout | undefined
 
   constructor(connections: Connections, names: AuditNames, id: string) {
     this.#connections = connections
@@ -28,14 +32,25 @@ export class Consumer {
     this.#id = id
   }
 
-  /** Everything up to this position is durable in the sink. Written at once at first, then now and then. */
+  /** Everything up to this position is durable in the sink. Written at once at first, then about once a second. */
   async advance(position: AuditPosition): Promise<void> {
     this.#latest = position
-    if (performance.now() - this.#writtenAt >= intervalMs) await this.flush()
+    const waitMs = this.#writtenAt + intervalMs - performance.now()
+    if (waitMs <= 0) await this.flush()
+    // If the source is away just then, the next position is written, or the last one at the end.
+    else this.#due ??= setTimeout(() => void this.flush().catch(() => undefined), waitMs).unref()
   }
 
   /** Writes the latest position if it is not yet written. */
-  async flush(): Promise<void> {
+  flush(): Promise<void> {
+    clearTimeout(this.#due)
+    this.#due = undefined
+    const written = this.#writing.then(() => this.#write())
+    this.#writing = written.catch(() => undefined)
+    return written
+  }
+
+  async #write(): Promise<void> {
     if (this.#latest === undefined) return
     const { sequence, structures } = this.#latest
     const text = structures === undefined ? undefined : JSON.stringify(structures)

@@ -25,6 +25,12 @@ export interface ProtectionOptions {
    */
   readonly replicationLagBytesMax?: number
   /**
+   * A full sync begins no further part of a table while another pipeline of this source, which follows changes, has more than
+   * so many of them still to apply (`source_paused`, `source_resumed`): the audit table keeps what that one needs. One that
+   * does not run, or copies itself, is not waited for. @defaultValue no limit
+   */
+  readonly auditLagMax?: number
+  /**
    * What the audit table may take, its index included. Looked at every five seconds while a run goes on; otherwise by
    * `enforceAuditLimit` and `examine`. @defaultValue no limit
    */
@@ -45,14 +51,16 @@ const reservedConnections = 4
 
 /** @throws SyncError `E_CONFIG` */
 export function checkProtection(options: ProtectionOptions): void {
-  const { connectionsMax, maxRowsPerSecond, statementTimeoutMs, replicationLagBytesMax, auditBytesMax } = options
+  const { connectionsMax, maxRowsPerSecond, statementTimeoutMs, replicationLagBytesMax, auditLagMax, auditBytesMax } =
+    options
   if (options.auditLimitPolicy === 'detach' && auditBytesMax === undefined) {
     throw new SyncError('E_CONFIG', '`auditLimitPolicy` is detach, but there is no limit', {
       hint: 'Say with `auditBytesMax` how large the audit table may become.',
     })
   }
   const least = { connectionsMax: reservedConnections + 1 }
-  const numbers = { connectionsMax, maxRowsPerSecond, statementTimeoutMs, replicationLagBytesMax, auditBytesMax }
+  const lags = { replicationLagBytesMax, auditLagMax }
+  const numbers = { connectionsMax, maxRowsPerSecond, statementTimeoutMs, ...lags, auditBytesMax }
   for (const [name, value] of Object.entries(numbers)) {
     const min = name === 'connectionsMax' ? least.connectionsMax : 1
     if (value === undefined || (Number.isSafeInteger(value) && value >= min)) continue

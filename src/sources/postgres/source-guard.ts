@@ -1,41 +1,54 @@
-/** Watches over a source while a run goes on: the audit table does not fill its disk, and standbys do not fall behind. */
+/** Watches over a source while a run goes on: the audit table does not fill its disk, and nobody falls behind for its sake. */
 import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
-import type { Abortable, Chunk, ReadOptions, Snapshot } from '../../core/source.js'
+import type { Snapshot } from '../../core/source.js'
 import { relieve } from './audit-limit.js'
 import { isFull } from './audit-size.js'
 import type { Connections } from './connections.js'
+import { CopyPause } from './copy-pause.js'
 import { type AuditDetachment, afterDetachment } from './detachment.js'
+import { lastSequence } from './fence.js'
 import { pause } from './pause.js'
+import { isRunning } from './pipeline-lease.js'
 import type { ProtectionOptions } from './protection.js'
+import { readReport } from './run-report.js'
 import type { AuditNames } from './schema.sql.js'
+import type { Session } from './session.js'
 
 export interface SourceGuardOptions extends ProtectionOptions {
   readonly connections: Connections
   readonly names: AuditNames
+  /** Of this pipeline. */
+  readonly syncId: string
   readonly warn: (warning: SyncWarning) => void
 }
 
 /** How often is looked. */
 const intervalMs = 5_000
 
+const doing = 'looking after the source'
+
+const sizeSql = 'select pg_catalog.pg_total_relation_size(pg_catalog.to_regclass($1))'
+
 /** What a standby has not yet replayed; nothing for those who may not see it. */
-const lookSql = `
-select (select pg_catalog.pg_total_relation_size(pg_catalog.to_regclass($1))),
-  (select pg_catalog.max(pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), r.replay_lsn))
-    from pg_catalog.pg_stat_replication r where $2::pg_catalog.bool)`
+const standbySql = `
+select pg_catalog.max(pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), r.replay_lsn))
+from pg_catalog.pg_stat_replication r`
+
+const othersSql = ({ consumers }: AuditNames) => `
+select r.id, r.position, r.report::pg_catalog.text from ${consumers} r where r.id <> $1`
 
 export class SourceGuard {
   readonly #options: SourceGuardOptions
   readonly #ended = new AbortController()
+  readonly #pause: CopyPause
   #watching: Promise<void> | undefined
   #full = false
   #detachment: AuditDetachment | undefined
-  #resumed: Promise<void> | undefined
-  #resume = () => {}
 
   constructor(options: SourceGuardOptions) {
     this.#options = options
+    this.#pause = new CopyPause(options.warn)
   }
 
   /** Why everything is to be removed at the end of the run. Undefined: it is not. */
@@ -45,8 +58,8 @@ export class SourceGuard {
 
   /** Looks once, and then now and then until it is stopped. @param lost Ends the run. */
   async watch(lost: (error: SyncError) => void): Promise<void> {
-    const { auditBytesMax, replicationLagBytesMax } = this.#options
-    if (auditBytesMax === undefined && replicationLagBytesMax === undefined) return
+    const { auditBytesMax, replicationLagBytesMax, auditLagMax } = this.#options
+    if ((auditBytesMax ?? replicationLagBytesMax ?? auditLagMax) === undefined) return
     if (await this.#lookFor(lost)) this.#watching = this.#goOn(lost)
   }
 
@@ -67,65 +80,56 @@ export class SourceGuard {
 
   /** Looks once. @returns what the run must end with */
   async look(): Promise<SyncError | undefined> {
-    const { connections, names, auditBytesMax, replicationLagBytesMax } = this.#options
-    const [row] = await connections.use((session) =>
-      session.within('look', () =>
-        session.rows('looking after the source', lookSql, [names.changes, replicationLagBytesMax !== undefined]),
-      ),
-    )
-    if (replicationLagBytesMax !== undefined) this.#standbys(Number(row?.[1] ?? 0), replicationLagBytesMax)
-    return auditBytesMax === undefined ? undefined : this.#audit(Number(row?.[0] ?? 0), auditBytesMax)
+    const { connections } = this.#options
+    const auditBytes = await connections.use((session) => session.within('look', () => this.#lookWithin(session)))
+    return this.#audit(auditBytes)
   }
 
-  /** The same snapshot, each part of which waits until the source is not paused. */
+  /** The same snapshot, each part of which waits until copying is not paused. */
   over(snapshot: Snapshot): Snapshot {
-    const clear = (options: Abortable) => this.#clear(options)
-    return {
-      position: snapshot.position,
-      chunks: (table, options) => snapshot.chunks(table, options),
-      async *read(chunk: Chunk, options: ReadOptions) {
-        await clear(options)
-        yield* snapshot.read(chunk, options)
-      },
-      absent: snapshot.absent && ((table, keys, options) => snapshot.absent?.(table, keys, options) ?? noAnswer()),
-      [Symbol.asyncDispose]: () => snapshot[Symbol.asyncDispose](),
-    }
+    return this.#pause.over(snapshot)
   }
 
   /** Resolves when no look is under way any more. */
   async stop(): Promise<void> {
     this.#ended.abort()
-    this.#resume()
+    this.#pause.end()
     await this.#watching
   }
 
-  async #clear({ signal }: Abortable): Promise<void> {
-    while (this.#resumed !== undefined) {
-      const stopped = new Promise<void>((resolve) => signal?.addEventListener('abort', () => resolve(), { once: true }))
-      await Promise.race([this.#resumed, stopped])
-      signal?.throwIfAborted()
+  async #lookWithin(session: Session): Promise<number> {
+    const { names, replicationLagBytesMax, auditLagMax } = this.#options
+    if (replicationLagBytesMax !== undefined) {
+      const [row] = await session.rows(doing, standbySql)
+      this.#standbys(Number(row?.[0] ?? 0), replicationLagBytesMax)
     }
+    const [size] = await session.rows(doing, sizeSql, [names.changes])
+    if (auditLagMax !== undefined && size?.[0] != null) await this.#followers(session, auditLagMax)
+    return Number(size?.[0] ?? 0)
   }
 
   #standbys(bytes: number, bytesMax: number): void {
-    const { warn } = this.#options
-    if (bytes > bytesMax && this.#resumed === undefined) {
-      this.#resumed = new Promise((resolve) => {
-        this.#resume = () => {
-          this.#resumed = undefined
-          resolve()
-        }
-      })
-      const message = `Copying pauses: a standby of the source is ${bytes} bytes behind, more than ${bytesMax}`
-      warn({ code: 'source_paused', message })
-    } else if (bytes <= bytesMax && this.#resumed !== undefined) {
-      this.#resume()
-      warn({ code: 'source_resumed', message: 'Copying goes on: the standbys of the source have caught up' })
-    }
+    const behind = `a standby of the source is ${bytes} bytes behind, more than ${bytesMax}`
+    this.#pause.look('standbys', bytes > bytesMax ? behind : undefined)
   }
 
-  async #audit(bytes: number, bytesMax: number): Promise<SyncError | undefined> {
-    const { connections, warn, names, auditLimitPolicy = 'warn' } = this.#options
+  /** One that copies is behind because of that, and may itself be waiting for this one. */
+  async #followers(session: Session, changesMax: number): Promise<void> {
+    const { names, syncId } = this.#options
+    const last = await lastSequence(session, names)
+    let behind: string | undefined
+    for (const [id, position, report] of await session.rows(doing, othersSql(names), [syncId])) {
+      const changes = last - Number(position)
+      if (changes <= changesMax || readReport(report).phase !== 'incremental') continue
+      if (!(await isRunning(session, id ?? ''))) continue
+      behind = `the pipeline ${id} has ${changes} changes still to apply, more than ${changesMax}`
+    }
+    this.#pause.look('pipelines', behind)
+  }
+
+  async #audit(bytes: number): Promise<SyncError | undefined> {
+    const { connections, warn, names, auditBytesMax: bytesMax, auditLimitPolicy = 'warn' } = this.#options
+    if (bytesMax === undefined) return undefined
     const wasFull = this.#full
     this.#full = bytes > bytesMax
     const full = `The audit table ${names.changes} has ${bytes} bytes, more than the limit of ${bytesMax}`
@@ -138,8 +142,4 @@ export class SourceGuard {
     const message = `${full}, and pipelines still need about ${size.neededBytes} of them: its triggers and itself are removed, and changes are lost`
     return new SyncError('E_AUDIT_DETACHED', message, { hint: afterDetachment })
   }
-}
-
-function noAnswer(): never {
-  throw new TypeError('This snapshot does not know which keys are absent')
 }
