@@ -163,6 +163,7 @@ const provocations: { readonly [id: string]: () => Promise<readonly Finding[]> }
   'source.rights.position': after('revoke update on surreal_sync_consumers from $'),
   'source.rights.prune': after('revoke delete on surreal_sync_changes from $'),
   'source.rights.forget': after('revoke delete on surreal_sync_consumers from $'),
+  'source.rights.detach': after('select', { auditBytesMax: 2 ** 30, auditLimitPolicy: 'detach' }),
   'source.rights.install': () =>
     inScene(async ({ database, admin, role, look }) => {
       await sourceOf(database.url).teardown()

@@ -3,11 +3,20 @@ import type { Duplex } from 'node:stream'
 import pg from 'pg'
 import { describe, expect, it } from 'vitest'
 import { parseConnection } from '../../src/connections/postgres/connection-settings.js'
-import { MemoryCheckpointStore, PostgresTriggerSource, SyncEngine, type SyncEvents } from '../../src/index.js'
+import {
+  MemoryCheckpointStore,
+  PostgresTriggerSource,
+  SyncEngine,
+  type SyncEvents,
+  type SyncWarning,
+} from '../../src/index.js'
 import { Connections } from '../../src/sources/postgres/connections.js'
+import { auditNames } from '../../src/sources/postgres/schema.sql.js'
+import { SourceGuard } from '../../src/sources/postgres/source-guard.js'
 import { MemorySink } from '../../src/testing/index.js'
 import { createDatabase } from '../support/database.js'
 import { eventually } from '../support/eventually.js'
+import { createRole } from '../support/roles.js'
 
 type Options = Omit<ConstructorParameters<typeof PostgresTriggerSource>[0], 'url'>
 
@@ -135,6 +144,48 @@ describe('a limit of the audit table', () => {
     })
     expect(await next.engine.run({ restart: true })).toMatchObject({ reason: 'completed' })
     expect(shared.sink.rows('public.t')).toHaveLength(3)
+  })
+
+  it('is warned of once by a role that may not remove what is installed, and the run goes on', async () => {
+    await using database = await createDatabase()
+    const admin = await database.client()
+    await admin.query('create table t (id int primary key); insert into t values (1)')
+    await using role = await createRole(database)
+    const owner = new PostgresTriggerSource({ url: database.url })
+    await admin.query(await owner.installSql({ role: role.name }))
+    const shared = { checkpoints: new MemoryCheckpointStore(), sink: new MemorySink() }
+    await engineOf(role.url, {}, shared).engine.run()
+    const options = { auditBytesMax: 1, auditLimitPolicy: 'detach' } as const
+    const detachments = (codes: string[]) => codes.filter((code) => code.startsWith('audit_'))
+    for (const [id, restart] of [
+      [2, false],
+      [3, true],
+    ] as const) {
+      await admin.query(`insert into t values (${id})`)
+      const { engine, codes } = engineOf(role.url, options, shared)
+      expect(await engine.run({ restart })).toMatchObject({ reason: 'completed' })
+      expect(detachments(codes())).toEqual(['audit_limit', 'audit_not_detached'])
+      expect(shared.sink.rows('public.t')).toHaveLength(id)
+    }
+    expect(await owner.status()).toMatchObject({ installed: true, detached: undefined })
+
+    await admin.query('insert into t values (4)')
+    const warnings: SyncWarning[] = []
+    const connections = new Connections(parseConnection(role.url), () => undefined)
+    const warn = (warning: SyncWarning) => void warnings.push(warning)
+    const names = auditNames('public')
+    const guard = new SourceGuard({ ...options, connections, names, auditSchema: 'public', syncId: 'another', warn })
+    expect(await guard.look()).toBeUndefined()
+    // Nor may it remove what was applied.
+    await admin.query(`revoke delete on surreal_sync_changes from ${role.name}`)
+    expect(await guard.look()).toBeUndefined()
+    expect(guard.detachment).toBeUndefined()
+    expect(warnings).toMatchObject([
+      { code: 'audit_limit' },
+      { code: 'audit_not_detached', message: expect.stringMatching(/goes on growing: This role may not remove /) },
+    ])
+    await connections.close()
+    await owner.teardown()
   })
 })
 

@@ -11,6 +11,7 @@ import type { PostgresTable } from './postgres-table.js'
 import type { ProtectionOptions } from './protection.js'
 import type { AuditNames } from './schema.sql.js'
 import type { Session } from './session.js'
+import { readRemovable } from './teardown.js'
 
 const limits = { bytesMax: 2 ** 30, unseenMsMax: 24 * 3_600_000 }
 const byScript = 'Have a DBA run what `surreal-sync plan postgresql --sql` prints, or run as a role that may install.'
@@ -90,8 +91,11 @@ export async function auditFindings(
   const idle = pipelines.filter(
     ({ running, seenAt }) => !running && Date.now() - Date.parse(seenAt) > limits.unseenMsMax,
   )
+  const rights = await detachFindings(session, { names, auditSchema, limit })
+  const detachable = rights.every(({ outcome }) => outcome === 'ok')
   return [
-    await sizeFinding(session, { names, limit, holds }),
+    ...rights,
+    await sizeFinding(session, { names, limit, holds, detachable }),
     ...idle.map(({ id, seenAt }): Finding => {
       const message = `The pipeline ${id} has not been seen since ${seenAt}, and keeps changes from being pruned`
       return {
@@ -104,10 +108,34 @@ export async function auditFindings(
   ]
 }
 
-async function sizeFinding(
+/** Whether the policy `detach` can be followed, where it is the policy. */
+async function detachFindings(
   session: Session,
-  { names, limit, holds }: Omit<AuditContext, 'auditSchema'> & { readonly holds: string },
-): Promise<Finding> {
+  { names, auditSchema, limit }: AuditContext,
+): Promise<readonly Finding[]> {
+  if (limit.auditLimitPolicy !== 'detach') return []
+  const id = 'source.rights.detach'
+  try {
+    await readRemovable(session, names, auditSchema)
+    return [{ id, outcome: 'ok', message: 'This role may remove what is installed, as `auditLimitPolicy` says' }]
+  } catch (error) {
+    if (!(error instanceof SyncError && error.code === 'E_RIGHTS')) throw error
+    const message =
+      'This role may not remove what is installed: beyond `auditBytesMax` a run would only warn, and go on'
+    const remedy =
+      'Have `surreal-sync cleanup postgresql` with this limit and policy run now and then as the owner of the tables, or as a superuser.'
+    return [{ id, outcome: 'problem', message, remedy }]
+  }
+}
+
+interface SizeContext extends Pick<AuditContext, 'names' | 'limit'> {
+  /** What it holds, for people. */
+  readonly holds: string
+  /** Whether this role may remove it. */
+  readonly detachable: boolean
+}
+
+async function sizeFinding(session: Session, { names, limit, holds, detachable }: SizeContext): Promise<Finding> {
   const id = 'source.audit'
   const size = (await readAuditSize(session, names)) ?? { bytes: 0, neededBytes: 0 }
   const { auditBytesMax: bytesMax = limits.bytesMax, auditLimitPolicy } = limit
@@ -116,8 +144,8 @@ async function sizeFinding(
     return { id, outcome: 'ok', message: `The audit table takes ${mib(size.bytes)}, ${holds}` }
   const message = `The audit table takes ${mib(size.bytes)}, more than ${mib(bytesMax)}, ${holds}`
   const remedy = 'Run: surreal-sync cleanup postgresql'
-  if (limit.auditBytesMax === undefined || auditLimitPolicy !== 'detach' || !isFull(size, bytesMax))
-    return { id, outcome: 'warning', message, remedy }
+  const detaches = limit.auditBytesMax !== undefined && auditLimitPolicy === 'detach' && detachable
+  if (!detaches || !isFull(size, bytesMax)) return { id, outcome: 'warning', message, remedy }
   return {
     ...{ id, outcome: 'problem', message: `${message}: a run would end at once, and remove it` },
     remedy: 'Raise `auditBytesMax` until the pipelines have caught up, or forget those that will not come back.',

@@ -1,6 +1,7 @@
 /** That an audit table was removed because it had passed its limit: who misses it later is told so. */
 import pg from 'pg'
 import { SyncError } from '../../core/errors.js'
+import type { SyncWarning } from '../../core/events.js'
 import type { AuditNames } from './schema.sql.js'
 import type { Session } from './session.js'
 
@@ -62,6 +63,13 @@ export async function detachedError(
   const { at, bytes, bytesMax } = mark
   const message = `The audit table ${names.changes} was removed at ${at}, because its ${bytes} bytes were more than the limit of ${bytesMax}: changes since then were not captured`
   return new SyncError('E_AUDIT_DETACHED', message, { hint: afterDetachment })
+}
+
+/** That the limit could not be kept. */
+export function notDetached(error: unknown): SyncWarning {
+  const reason = error instanceof Error ? error.message : 'unknown failure'
+  const message = `The audit table could not be removed, and goes on growing: ${reason}`
+  return { code: 'audit_not_detached', message }
 }
 
 /** What is to be done about it. */

@@ -3,7 +3,7 @@ import type { Position } from '../../core/checkpoint.js'
 import type { SyncWarning } from '../../core/events.js'
 import type { Connections } from './connections.js'
 import { type Consumer, isTolerable } from './consumers.js'
-import type { AuditDetachment } from './detachment.js'
+import { type AuditDetachment, notDetached } from './detachment.js'
 import type { Installer } from './installer.js'
 import { decode } from './position.js'
 import type { PostgresTable } from './postgres-table.js'
@@ -47,10 +47,6 @@ export async function endSource(
   try {
     await remove(guard.detachment)
   } catch (error) {
-    const reason = error instanceof Error ? error.message : 'unknown failure'
-    warn({
-      code: 'audit_not_detached',
-      message: `The audit table could not be removed, and goes on growing: ${reason}`,
-    })
+    warn(notDetached(error))
   }
 }

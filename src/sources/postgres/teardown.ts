@@ -36,8 +36,7 @@ export async function teardown(options: TeardownOptions): Promise<void> {
     const read = () => readResidue(session, names, auditSchema)
     // With the first thing that is removed: from then on changes may be missing.
     const mark = async () => detachment && markDetached(session, names, detachment)
-    const residue = await session.within('look', read)
-    if (leftoversOf(residue).some(({ removable }) => !removable)) throw refused(residueScript(residue))
+    const residue = await session.within('look', () => readRemovable(session, names, auditSchema))
     const retry = { signal: options.signal, warn: options.warn }
     await changeUnderLocks(session, { ...retry, what: 'event triggers' }, () => remove(session, residue.eventTriggers))
     for (const [relation, triggers] of residue.triggers) {
@@ -56,6 +55,13 @@ export async function teardown(options: TeardownOptions): Promise<void> {
       await remove(session, leftoversOf(detachment === undefined ? left : withoutMark(left)))
     })
   })
+}
+
+/** All that is installed. @throws SyncError `E_RIGHTS` if this role may not remove all of it */
+export async function readRemovable(session: Session, names: AuditNames, auditSchema: string): Promise<Residue> {
+  const residue = await readResidue(session, names, auditSchema)
+  if (leftoversOf(residue).some(({ removable }) => !removable)) throw refused(residueScript(residue))
+  return residue
 }
 
 /** Without the table that the mark is in. */

@@ -81,7 +81,7 @@ export class PostgresTriggerSource implements Source {
     const installer = this.#database.installer(connections, warn)
     const consumer = new Consumer(connections, this.#names, syncId)
     const pruner = pruneAfterMs === undefined ? undefined : new Pruner(connections, this.#names, pruneAfterMs)
-    const guard = new SourceGuard({ ...this.#options, connections, names: this.#names, syncId, warn })
+    const guard = new SourceGuard({ ...this.#options, ...this.#context, connections, syncId, warn })
     this.#open = { connections, installer, consumer, pruner, guard, warn, tables: [], syncId, run: randomUUID() }
     // Fails here, and not in the middle of something, if nobody answers.
     await connections.use(async () => undefined)
