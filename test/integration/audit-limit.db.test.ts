@@ -162,6 +162,33 @@ describe('the policy detach', () => {
     await expectFresh(cut, { url: database.url })
   })
 
+  it.each([
+    ['at the end of a copy', 'position', 2],
+    ['when it records how far it is', 'acknowledge', 1],
+  ] as const)('ends a run that misses it %s', async (_, operation, time) => {
+    await change()
+    const disturbed = source({})
+    let asked = 0
+    const [read, record] = [disturbed.position.bind(disturbed), disturbed.acknowledge.bind(disturbed)]
+    const detach = async (now: string) => {
+      if (now === operation) asked += 1
+      if (now !== operation || asked !== time) return
+      await change()
+      await source(detaching).enforceAuditLimit()
+    }
+    disturbed.position = async (options) => {
+      await detach('position')
+      return read(options)
+    }
+    disturbed.acknowledge = async (position) => {
+      await detach('acknowledge')
+      return record(position)
+    }
+    const restart = operation === 'position'
+    await expect(replica.engine({ source: disturbed }).run({ restart })).rejects.toMatchObject(detachedRun)
+    expect(await triggers()).toBe(0)
+  })
+
   it('can be followed by the script of a DBA', async () => {
     await change()
     await source(detaching).enforceAuditLimit()

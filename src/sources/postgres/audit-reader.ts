@@ -11,7 +11,7 @@ import { AuditDelta, type DeltaScope } from './audit-delta.js'
 import { type NamedTables, peekTables } from './audit-rows.js'
 import type { Connections } from './connections.js'
 import { lastSequence, lockHolders } from './fence.js'
-import { verifyAudit } from './identity.js'
+import { verifyAudit, withAudit } from './identity.js'
 import { pause } from './pause.js'
 import type { Progress } from './progress.js'
 import type { AuditNames } from './schema.sql.js'
@@ -101,10 +101,7 @@ export class AuditReader {
       if (tracker.gaps.length > 0) tracker.fence(await lockHolders(session, names))
       return peekTables(session, names, tracker, this.#rowsMax)
     }
-    const tables = await connections.use(peek).catch(async (error: unknown) => {
-      if (stateOf(error) === '42P01') await this.#verify()
-      throw error
-    })
+    const tables = await withAudit(connections, names, progress.incarnation, peek)
     await structure.add(tables.asked)
     const waiting = held.tables.size > 0 || structure.unapplied.size > 0
     const idle = tables.all.size === 0 && tracker.unsearched.length === 0 && !waiting
@@ -144,13 +141,9 @@ export class AuditReader {
 
   /** Whoever has removed everything is not to be answered by installing it again. */
   async #lookAtStructure(): Promise<void> {
-    await this.#verify()
-    await this.#reading.structure.look()
-  }
-
-  #verify(): Promise<void> {
-    const { connections, names, progress } = this.#reading
-    return connections.use((session) => session.within('look', () => verifyAudit(session, names, progress.incarnation)))
+    const { connections, names, progress, structure } = this.#reading
+    await connections.use((session) => session.within('look', () => verifyAudit(session, names, progress.incarnation)))
+    await structure.look()
   }
 
   /** Yields a delta that says something, then takes in that it was applied. */

@@ -5,6 +5,7 @@
 import { SyncError } from '../../core/errors.js'
 import type { RunReport } from '../../core/source.js'
 import type { Connections } from './connections.js'
+import { withAudit } from './identity.js'
 import type { AuditPosition } from './position.js'
 import { writeReport } from './run-report.js'
 import type { AuditNames } from './schema.sql.js'
@@ -52,11 +53,11 @@ export class Consumer {
 
   async #write(): Promise<void> {
     if (this.#latest === undefined) return
-    const { sequence, structures } = this.#latest
+    const { sequence, structures, incarnation } = this.#latest
     const text = structures === undefined ? undefined : JSON.stringify(structures)
     const moved = text !== undefined && text !== this.#writtenStructures
     if (sequence === this.#written && !moved) return
-    await this.#connections.use((session) =>
+    await withAudit(this.#connections, this.#names, incarnation, (session) =>
       session.rows(
         'recording the position',
         `insert into ${this.#names.consumers} as c (id, position, structures) values ($1, $2, $3)

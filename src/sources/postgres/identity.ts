@@ -1,6 +1,8 @@
 /** Which server this is, and whether a position still means something on it. */
+import { stateOf } from '../../connections/postgres/errors.js'
 import { SyncError } from '../../core/errors.js'
 import { readAuditState, systemIdentifier } from './audit-schema.js'
+import type { Connections } from './connections.js'
 import { detachedError } from './detachment.js'
 import { lastSequence, prunedTo } from './fence.js'
 import { type AuditPosition, publicText, type SourceIdentity } from './position.js'
@@ -70,6 +72,24 @@ export async function verifyAudit(session: Session, names: AuditNames, incarnati
   const audit = await readAuditState(session, names)
   if (audit.relation === undefined || audit.incarnation !== incarnation)
     throw await removed(session, names, incarnation)
+}
+
+/**
+ * Does what needs the audit table; if it is gone, says what became of it.
+ * @throws SyncError as {@link verifyAudit}
+ */
+export async function withAudit<T>(
+  connections: Connections,
+  names: AuditNames,
+  incarnation: string | undefined,
+  work: (session: Session) => Promise<T>,
+): Promise<T> {
+  return connections.use(work).catch(async (error: unknown) => {
+    // 42P01: there is no such table.
+    if (stateOf(error) === '42P01')
+      await connections.use((session) => session.within('look', () => verifyAudit(session, names, incarnation)))
+    throw error
+  })
 }
 
 async function removed(session: Session, names: AuditNames, incarnation: string | undefined): Promise<SyncError> {

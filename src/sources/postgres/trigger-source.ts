@@ -24,6 +24,7 @@ import { readStatus, type SourceStatus } from './audit-status.js'
 import { Consumer } from './consumers.js'
 import { checkCopy, currentPosition, positionSince } from './current-position.js'
 import { type ExamineSourceOptions, examineSource, type SourceExamination } from './examination.js'
+import { withAudit } from './identity.js'
 import { Inspection, type SourceInspection } from './inspection.js'
 import type { InstallScriptOptions } from './install-script.js'
 import { checkReader, openReader } from './open-reader.js'
@@ -123,7 +124,7 @@ export class PostgresTriggerSource implements Source {
     const { connections, warn, tables } = this.#opened()
     const followed = followableTables(tables)
     const read = (session: Session) => currentPosition(session, this.#names, followed, { signal, warn })
-    return encode(await connections.use(read))
+    return encode(await withAudit(connections, this.#names, undefined, read))
   }
 
   /** Accepts `postgresql:sequence:42` and `42`. @throws SyncError `E_CONFIG` */
