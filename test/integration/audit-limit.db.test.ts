@@ -244,6 +244,10 @@ describe('on the command line', () => {
     expect(status.stdout).toMatch(
       /\nCapture {3}removed at \S+: the audit table took .* KiB, more than its limit of 10\.0 KiB\nNext {6}Run /,
     )
+    expect(await command('check')).toMatchObject({
+      code: 2,
+      stdout: expect.stringMatching(/^✖ source\.audit .* removed at .*\n(.*\n)*? +→ .*--restart/m),
+    })
     expect(JSON.parse((await command('status', '--json')).stdout)).toMatchObject({ detached: { bytes_max: 10_240 } })
     expect(await command('cleanup')).toMatchObject({
       code: 3,

@@ -231,6 +231,22 @@ describe('a finding', () => {
 })
 
 describe('what examine says', () => {
+  it('of an audit table that was removed because it was too large', async () => {
+    const limit = { auditBytesMax: 1, auditLimitPolicy: 'detach' } as const
+    const findings = await inScene(async ({ database, admin, look }) => {
+      await admin.query('insert into t values (1)')
+      expect(await sourceOf(database.url, limit).enforceAuditLimit()).toMatchObject({ state: 'detached' })
+      return look()
+    })
+    expect(findings.filter(({ id }) => id === 'source.audit')).toEqual([
+      {
+        ...{ id: 'source.audit', outcome: 'problem' },
+        message: expect.stringMatching(/ was removed at \d{4}-\S+Z, because its \d+ bytes .* \[E_AUDIT_DETACHED\]$/),
+        remedy: expect.stringContaining('`restart`'),
+      },
+    ])
+  })
+
   it('of a pooler in between', async () => {
     await using database = await createDatabase()
     const url = new URL(database.url)

@@ -6,6 +6,7 @@ import { readAuditState } from './audit-schema.js'
 import { isFull, readAuditSize } from './audit-size.js'
 import { readStatusWithin } from './audit-status.js'
 import { type CaptureState, isCaptured, isCapturingRows } from './capture-state.js'
+import { detachedError } from './detachment.js'
 import type { Installer } from './installer.js'
 import type { PostgresTable } from './postgres-table.js'
 import type { ProtectionOptions } from './protection.js'
@@ -79,7 +80,10 @@ export async function auditFindings(
   { names, auditSchema, limit }: AuditContext,
 ): Promise<readonly Finding[]> {
   const status = await readStatusWithin(session, names, auditSchema)
-  if (!status.installed) return []
+  if (!status.installed) {
+    const detached = await detachedError(session, names, undefined)
+    return detached === undefined ? [] : [refusal('source.audit', detached)]
+  }
   const { changes, pipelines } = status
   const [row] = await session.rows('reading the growth of the audit table', growthSql(names.changes))
   const [count, hours] = [Number(row?.[0] ?? 0), Number(row?.[1] ?? 0)]
