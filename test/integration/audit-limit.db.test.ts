@@ -162,6 +162,28 @@ describe('the policy detach', () => {
     await expectFresh(cut, { url: database.url })
   })
 
+  it('lets a run remove what was applied only when there is much of it: room in the table is used first', async () => {
+    const limit = { auditBytesMax: 40_000, auditLimitPolicy: 'detach' } as const
+    const kept = async () => (await source({}).status()).changes
+    await change()
+    await replica.catchUp()
+    await source({}).prune()
+    await admin.query('update a set v = v where id <= 10')
+    await replica.catchUp()
+    // The file is as large as ever.
+    expect(await source({ auditBytesMax: limit.auditBytesMax }).enforceAuditLimit()).toMatchObject({
+      state: 'exceeded',
+    })
+    const limited = () => replica.engine({ source: source(limit) }).run({ phase: 'incremental' })
+    await limited()
+    expect(await kept()).toBe(10)
+    await change()
+    await replica.catchUp()
+    expect(await kept()).toBe(510)
+    await limited()
+    expect(await kept()).toBe(0)
+  })
+
   it.each([
     ['at the end of a copy', 'position', 2],
     ['when it records how far it is', 'acknowledge', 1],

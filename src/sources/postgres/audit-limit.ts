@@ -36,13 +36,19 @@ export interface AuditLimitContext extends Pick<ProtectionOptions, 'auditLimitPo
 export async function relieve(
   { connections, names, signal }: Pick<AuditLimitContext, 'connections' | 'names' | 'signal'>,
   bytesMax: number,
-): Promise<AuditSize & { readonly pruned: number }> {
-  const read = () => connections.use((session) => session.within('look', () => readAuditSize(session, names)))
-  const nothing = { bytes: 0, neededBytes: 0 }
-  const before = (await read()) ?? nothing
-  if (before.bytes <= bytesMax) return { ...before, pruned: 0 }
-  const pruned = await prune(connections, names, { signal })
-  return { ...((await read()) ?? nothing), pruned }
+): Promise<Pick<AuditLimitOutcome, 'bytes' | 'neededBytes' | 'pruned'>> {
+  const read = async (pruned: number) => {
+    const { bytes, neededBytes } = await measure(connections, names)
+    return { bytes, neededBytes, pruned }
+  }
+  const before = await read(0)
+  return before.bytes <= bytesMax ? before : read(await prune(connections, names, { signal }))
+}
+
+/** How large it is, if it is there. */
+export async function measure(connections: Connections, names: AuditNames): Promise<AuditSize> {
+  const size = await connections.use((session) => session.within('look', () => readAuditSize(session, names)))
+  return size ?? { bytes: 0, neededBytes: 0, keptBytes: 0 }
 }
 
 /** @throws SyncError `E_CONFIG` */
@@ -56,8 +62,7 @@ export function limitOf(options: ProtectionOptions): Pick<AuditLimitContext, 'au
 export async function enforceAuditLimit(context: AuditLimitContext): Promise<AuditLimitOutcome> {
   const { connections, names, auditBytesMax, auditLimitPolicy = 'warn' } = context
   if (auditLimitPolicy === 'warn') {
-    const look = () => connections.use((session) => session.within('look', () => readAuditSize(session, names)))
-    const { bytes, neededBytes } = (await look()) ?? { bytes: 0, neededBytes: 0 }
+    const { bytes, neededBytes } = await measure(connections, names)
     return { state: bytes > auditBytesMax ? 'exceeded' : 'within', bytes, neededBytes, pruned: 0 }
   }
   const size = await relieve(context, auditBytesMax)

@@ -7,6 +7,8 @@ export interface AuditSize {
   readonly bytes: number
   /** About how much of that is changes that a pipeline has not applied yet: all, if none is registered. */
   readonly neededBytes: number
+  /** The same of all changes that are kept. */
+  readonly keptBytes: number
 }
 
 /** What a row takes beside itself: a line pointer, an entry of the index, and their share of the pages. */
@@ -29,11 +31,16 @@ export async function readAuditSize(session: Session, names: AuditNames): Promis
   if (installed?.[0] !== 't') return undefined
   const [row] = await session.rows(doing, sizeSql(names), [names.changes])
   const [bytes = 0, highest = 0, lowest = 1, applied = 0, rowBytes = 0] = (row ?? []).map(Number)
-  const rows = Math.max(0, highest - Math.max(applied, lowest - 1))
-  return { bytes, neededBytes: Math.round(rows * (rowBytes + rowOverheadBytes)) }
+  const size = (after: number) => Math.round(Math.max(0, highest - after) * (rowBytes + rowOverheadBytes))
+  return { bytes, neededBytes: size(Math.max(applied, lowest - 1)), keptBytes: size(lowest - 1) }
 }
 
 /** Whether the table would go on growing: room that is no longer needed is used again, and comes to no more than half. */
-export function isFull({ bytes, neededBytes }: AuditSize, bytesMax: number): boolean {
+export function isFull({ bytes, neededBytes }: Omit<AuditSize, 'keptBytes'>, bytesMax: number): boolean {
   return bytes > bytesMax && neededBytes > bytesMax / 2
+}
+
+/** Whether it would go on growing unless what nobody needs is removed, if there is such. */
+export function isCrowded({ bytes, keptBytes }: Omit<AuditSize, 'neededBytes'>, bytesMax: number): boolean {
+  return isFull({ bytes, neededBytes: keptBytes }, bytesMax)
 }

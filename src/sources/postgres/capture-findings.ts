@@ -141,7 +141,7 @@ interface SizeContext extends Pick<AuditContext, 'names' | 'limit'> {
 
 async function sizeFinding(session: Session, { names, limit, holds, detachable }: SizeContext): Promise<Finding> {
   const id = 'source.audit'
-  const size = (await readAuditSize(session, names)) ?? { bytes: 0, neededBytes: 0 }
+  const size = (await readAuditSize(session, names)) ?? { bytes: 0, neededBytes: 0, keptBytes: 0 }
   const { auditBytesMax: bytesMax = limits.bytesMax, auditLimitPolicy } = limit
   const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`
   if (size.bytes <= bytesMax)

@@ -36,10 +36,11 @@ export interface ProtectionOptions {
    */
   readonly auditBytesMax?: number
   /**
-   * What happens beyond that. `warn`: a warning (`audit_limit`). `detach`: what every pipeline has applied is removed; if more
-   * than half of the limit is still needed, the run ends with `E_AUDIT_DETACHED`, and everything that was installed in the source
-   * is removed, so that its disk cannot fill up; all pipelines of this source then need a new full sync. Where
-   * this role may not remove that, the run warns of it once (`audit_not_detached`), and goes on. @defaultValue `warn`
+   * What happens beyond that. `warn`: a warning (`audit_limit`). `detach`: while what is kept takes more than half of the limit,
+   * what every pipeline has applied is removed, also if it is younger than `pruneAfterMs`; if as much is still needed then, the
+   * run ends with `E_AUDIT_DETACHED`, and everything that was installed in the source is removed, so that its disk cannot fill
+   * up; all pipelines of this source then need a new full sync. Where this role may not remove that, the run warns of it once
+   * (`audit_not_detached`), and goes on. @defaultValue `warn`
    */
   readonly auditLimitPolicy?: AuditLimitPolicy
 }

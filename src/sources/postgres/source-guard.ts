@@ -2,8 +2,8 @@
 import { SyncError } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
 import type { Snapshot } from '../../core/source.js'
-import { relieve } from './audit-limit.js'
-import { isFull } from './audit-size.js'
+import { measure, relieve } from './audit-limit.js'
+import { isCrowded, isFull } from './audit-size.js'
 import type { Connections } from './connections.js'
 import { CopyPause } from './copy-pause.js'
 import { type AuditDetachment, afterDetachment, notDetached } from './detachment.js'
@@ -139,6 +139,8 @@ export class SourceGuard {
     const full = `The audit table ${names.changes} has ${bytes} bytes, more than the limit of ${bytesMax}`
     if (this.#full && !wasFull) warn({ code: 'audit_limit', message: full })
     if (!this.#full || auditLimitPolicy === 'warn') return undefined
+    // Room in the table is used first: removing would only go through dead rows again, and keep less than was asked for.
+    if (!isCrowded(await measure(connections, names), bytesMax)) return undefined
     try {
       const size = await relieve({ connections, names, signal: this.#ended.signal }, bytesMax)
       if (!isFull(size, bytesMax)) return undefined

@@ -68,7 +68,8 @@ export interface PostgresTriggerSourceOptions extends ShapingOptions, Protection
   readonly eventTrigger?: boolean
   /**
    * While following, remove audit rows that every consumer has passed and that are older than this, now and then. Keep
-   * them for as long as the target might be restored from a backup. @defaultValue never; see {@link PostgresTriggerSource.prune}
+   * them for as long as the target might be restored from a backup. Younger ones go, too, where `auditLimitPolicy` is `detach`
+   * and the table is beyond its limit. @defaultValue never; see {@link PostgresTriggerSource.prune}
    */
   readonly pruneAfterMs?: number
 }
