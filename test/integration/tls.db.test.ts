@@ -14,7 +14,8 @@ import { PostgresCheckpointStore } from '../../src/index.js'
 import { Connections } from '../../src/sources/postgres/connections.js'
 import { createCertificate } from '../support/certificates.js'
 import { eventually } from '../support/eventually.js'
-import { type Relay, startPostgresWithTls, stripTls } from '../support/postgres-tls.js'
+import { startPostgresWithTls, stripTls } from '../support/postgres-tls.js'
+import type { Relay } from '../support/relay.js'
 
 // 127.1 and 127.0.1 are names of this machine that do not look near by.
 const far = { right: '127.1', wrong: '127.0.1' }

@@ -1,42 +1,14 @@
 /** Somebody between a client and PostgreSQL who, as PgBouncer does, names processes of its own. */
-import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-
-export interface Pooler extends AsyncDisposable {
-  readonly port: number
-}
-
-const sslRequest = 80_877_103
+import type { Socket } from 'node:net'
+import { pipeWithoutTls, type Relay, startRelay } from './relay.js'
 
 /** Passes everything on but the number of the process that serves the client. */
-export async function startPooler(host: string, port: number): Promise<Pooler> {
-  const sockets = new Set<Socket>()
-  const relay = createServer((client) => {
-    const server = connect(port, host)
-    for (const [socket, other] of [
-      [client, server],
-      [server, client],
-    ] as const) {
-      sockets.add(socket)
-      socket.on('error', () => other.destroy())
-      socket.once('close', () => other.destroy())
-    }
-    client.once('data', (first) => {
-      if (first.length === 8 && first.readInt32BE(4) === sslRequest) client.write('N')
-      else server.write(first)
-      client.pipe(server)
-    })
+export function startPooler(host: string, port: number): Promise<Relay> {
+  const between = (client: Socket, server: Socket) => {
+    pipeWithoutTls(client, server)
     renameProcess(server, client)
-  })
-  relay.listen(0, '127.0.0.1')
-  await once(relay, 'listening')
-  return {
-    port: (relay.address() as AddressInfo).port,
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy()
-      await new Promise((resolve) => relay.close(resolve))
-    },
   }
+  return startRelay(port, between, host)
 }
 
 /** Looks at whole messages until the one that says who serves (`K`), which comes once, before the first query. */

@@ -1,9 +1,8 @@
 /** PostgreSQL with TLS, and somebody in between who strips it. */
-import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import pg from 'pg'
 import { type PostgresServer, startPostgres } from '../../src/demo/postgres-server.js'
 import type { Certificate } from './certificates.js'
+import { pipeWithoutTls, type Relay, startRelay } from './relay.js'
 
 /** Starts a server with this certificate, which accepts client certificates of the authority, and asks the role `certified` for one. */
 export async function startPostgresWithTls(server: Certificate, authority: Certificate): Promise<PostgresServer> {
@@ -35,37 +34,10 @@ export async function startPostgresWithTls(server: Certificate, authority: Certi
   return postgres
 }
 
-export interface Relay extends AsyncDisposable {
-  readonly port: number
-}
-
 /** Says to whoever asks for TLS that there is none, and passes on everything else. */
-export async function stripTls(port: number): Promise<Relay> {
-  const sockets = new Set<Socket>()
-  const relay = createServer((client) => {
-    const server = connect(port, '127.0.0.1')
-    for (const [socket, other] of [
-      [client, server],
-      [server, client],
-    ] as const) {
-      sockets.add(socket)
-      socket.on('error', () => other.destroy())
-      socket.once('close', () => other.destroy())
-    }
+export function stripTls(port: number): Promise<Relay> {
+  return startRelay(port, (client, server) => {
     server.pipe(client)
-    client.once('data', (first) => {
-      if (first.length === 8 && first.readInt32BE(4) === 80_877_103) client.write('N')
-      else server.write(first)
-      client.pipe(server)
-    })
+    pipeWithoutTls(client, server)
   })
-  relay.listen(0, '127.0.0.1')
-  await once(relay, 'listening')
-  return {
-    port: (relay.address() as AddressInfo).port,
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy()
-      await new Promise((resolve) => relay.close(resolve))
-    },
-  }
 }
