@@ -9,7 +9,7 @@ export function parseEndpoint(text: string): string {
   const endpoint = text.trim()
   const scheme = /^[a-z][a-z0-9+.-]*:(?=\/\/)/i.exec(endpoint)?.[0].toLowerCase()
   if (scheme === undefined || !schemes.includes(scheme)) {
-    throw invalid('does not begin with ws://, wss://, http:// or https://')
+    throw invalid('does not begin with ws://, wss://, http://, https://, surrealkv://, rocksdb:// or mem://')
   }
   if (!network.includes(scheme)) return endpoint
   let url: URL

@@ -41,8 +41,14 @@ export function usageError(error: unknown): 'answered' | 'help' | SyncError | un
   if (error.exitCode === 0) return 'answered'
   if (error.code === 'commander.help') return 'help'
   const [message = '', suggestion] = error.message.replace(/^error: /, '').split('\n')
-  const hint = suggestion?.replace(/^\((.*)\)$/, '$1') ?? 'Run surreal-sync --help to see what there is.'
+  const hint = suggestion?.replace(/^\((.*)\)$/, '$1') ?? helpOf(error)
   return new SyncError('E_CONFIG', message.charAt(0).toUpperCase() + message.slice(1), { hint })
+}
+
+function helpOf({ code }: CommanderError): string {
+  return code === 'commander.unknownCommand'
+    ? 'Run surreal-sync --help to see the commands.'
+    : 'Run the same command with --help to see what it takes.'
 }
 
 /** Names only, no messages. */

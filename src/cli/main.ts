@@ -19,6 +19,17 @@ process.once('uncaughtException', (error) => process.exit(report(error, argv, io
 process.once('exit', () => {
   if (process.stderr.isTTY) process.stderr.write(showCursor)
 })
+// The same for Ctrl-Z and Ctrl-\, which end no work: they do what they always do.
+if (process.stderr.isTTY && process.platform !== 'win32') {
+  process.on('SIGTSTP', () => {
+    process.stderr.write(showCursor)
+    process.kill(process.pid, 'SIGSTOP')
+  })
+  process.once('SIGQUIT', () => {
+    process.stderr.write(showCursor)
+    process.kill(process.pid, 'SIGQUIT')
+  })
+}
 
 warnOfSecrets(argv, io)
 process.exitCode = await main(argv, io)

@@ -39,6 +39,8 @@ async function runPlan(flags: PlanFlags, io: CommandLineIo): Promise<void> {
   const sides = settleSides(flags, { ...io.env, ...noSecret }, file?.config)
   const source = new PostgresTriggerSource(sides.source)
   if (flags.role !== undefined && !flags.sql) throw new SyncError('E_CONFIG', '--role belongs to --sql')
+  if (flags.role?.trim() === '') throw new SyncError('E_CONFIG', '--role names nothing')
+  if (flags.json && flags.sql) throw new SyncError('E_CONFIG', '--sql and --json do not go together')
   if (flags.sql) {
     io.stdout.write(await source.installSql({ role: flags.role }))
     return

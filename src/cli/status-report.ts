@@ -2,7 +2,7 @@
 import type { CapturedTable, PipelineStatus, SourceStatus, WriterStatus } from '../index.js'
 import { afterwards, describeDetachment } from './audit-limit-report.js'
 import { formatBytes, formatDuration, formatExactly, plural } from './figures.js'
-import { clip, padEnd, printable, widthOf } from './printable.js'
+import { padEnd, printable, widthOf } from './printable.js'
 import { wrapped } from './wrapped.js'
 
 interface StatusContext {
@@ -108,7 +108,7 @@ function tableLines(
   return aligned([['table', 'rows, about', 'changes kept', 'state'], ...rows], columns)
 }
 
-/** Rows of a name, a figure and two texts. On a terminal long names are cut, and the last text goes on beneath itself. */
+/** Rows of a name, a figure and two texts. On a terminal what follows a long name, and the last text, go on beneath. */
 function aligned(rows: readonly (readonly string[])[], columns: number | undefined): readonly string[] {
   const cells = rows.map((row) => row.map(printable))
   const [name = 0, figure = 0, text = 0] = [0, 1, 2].map((at) =>
@@ -117,8 +117,9 @@ function aligned(rows: readonly (readonly string[])[], columns: number | undefin
   const others = figure + text + 3 * '  '.length
   const first = columns === undefined ? name : Math.min(name, Math.max(nameMin, columns - others - stateMin))
   return cells.flatMap(([label = '', number = '', words = '', state = '']) => {
-    const line = [padEnd(clip(label, first), first), number.padStart(figure), padEnd(words, text), state].join('  ')
-    return wrapped(line.trimEnd(), { columns, indent: first + others })
+    const isLong = widthOf(label) > first
+    const line = [padEnd(isLong ? '' : label, first), number.padStart(figure), padEnd(words, text), state].join('  ')
+    return [...(isLong ? [label] : []), ...wrapped(line.trimEnd(), { columns, indent: first + others })]
   })
 }
 

@@ -76,23 +76,35 @@ async function runStatus(flags: StatusFlags, io: CommandLineIo): Promise<void> {
     if (auditBytesMax !== undefined && (bytes > auditBytesMax || detached !== undefined)) throw new ExitStatus(3)
     return
   }
-  await interruptible(io, async (signal) => {
-    while (!signal.aborted) {
-      await print()
-      await pause(io, signal)
-      if (!signal.aborted && !flags.json) io.stdout.write('\n')
-    }
-  })
+  await interruptible(io, (signal) => watch(print, flags, io, signal))
+}
+
+/** Also through an outage of the source; until a signal comes, or nobody reads any more. */
+async function watch(print: () => Promise<unknown>, { json }: StatusFlags, io: CommandLineIo, stop: AbortSignal) {
+  const unread = new AbortController()
+  io.stdout.once('error', () => unread.abort())
+  const signal = AbortSignal.any([stop, unread.signal])
+  await print()
+  for (;;) {
+    await pause(io, signal)
+    if (signal.aborted) return
+    if (!json) io.stdout.write('\n')
+    await print().catch((error: unknown) => {
+      if (!(error instanceof SyncError && error.retryable)) throw error
+      io.stderr.write(`${printable(error.message)} [${error.code}]\n`)
+    })
+  }
 }
 
 function pause({ clock }: CommandLineIo, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const cancel = clock.after(watchMs, resolve)
-    const stop = () => {
+    const done = () => {
       cancel()
+      signal.removeEventListener('abort', done)
       resolve()
     }
-    signal.addEventListener('abort', stop, { once: true })
+    const cancel = clock.after(watchMs, done)
+    signal.addEventListener('abort', done)
   })
 }
 

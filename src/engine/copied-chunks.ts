@@ -14,6 +14,9 @@ export interface CutTable {
 
 const hashLength = 12
 
+/** The table, its shape, and which chunk. */
+const chunkParts = 3
+
 export class CopiedChunks {
   readonly #entries: Set<string>
 
@@ -51,8 +54,9 @@ export class CopiedChunks {
    */
   keep(cuts: readonly CutTable[], isEmptied: (table: Table) => boolean = () => false): readonly Table[] {
     const fitting = new Set<string>()
+    const copied = new Set([...this.#entries].filter(isChunk).map(labelOf))
     for (const cut of cuts) {
-      if (!this.isReplaced(cut) || isEmptied(cut.table)) continue
+      if (!this.isReplaced(cut) || (copied.has(cut.table.label) && isEmptied(cut.table))) continue
       fitting.add(replacedEntry(cut))
       for (const { id } of cut.chunks) fitting.add(entry(cut.table, cut.shape, id))
     }
@@ -92,11 +96,20 @@ function replacedEntry({ table, shape, chunks }: CutTable): string {
   return entry(table, shape, chunks[0]?.id ?? '', 'replaced')
 }
 
+function isChunk(text: string): boolean {
+  return partsOf(text).length === chunkParts
+}
+
 function labelOf(text: string): string | undefined {
+  return partsOf(text)[0]
+}
+
+/** None of what another version wrote in another form. */
+function partsOf(text: string): readonly string[] {
   try {
     const parts: unknown = JSON.parse(text)
-    return Array.isArray(parts) && typeof parts[0] === 'string' ? parts[0] : undefined
+    return Array.isArray(parts) && parts.every((part) => typeof part === 'string') ? parts : []
   } catch {
-    return undefined
+    return []
   }
 }

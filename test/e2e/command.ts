@@ -147,6 +147,11 @@ export class Command implements AsyncDisposable {
     this.#child.stdin?.write(text)
   }
 
+  /** Reads stdout no longer, as `head` does when it has enough. */
+  closeOutput(): void {
+    this.#child.stdout?.destroy()
+  }
+
   /** Resolves when stderr matches. Rejects when the process ends without that. */
   saw(pattern: RegExp): Promise<RegExpExecArray> {
     return this.#find(`it logged ${pattern}`, () => pattern.exec(this.#stderr))

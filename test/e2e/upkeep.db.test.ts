@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { SyncError } from '../../src/index.js'
 import { faulty, Reject } from '../../src/testing/index.js'
 import { createDatabase } from '../support/database.js'
+import { startRelay } from '../support/relay.js'
 import { Replica } from '../support/replica.js'
 import { start, surrealSyncHere, temporaryDirectory } from './command.js'
 
@@ -77,6 +78,29 @@ describe('status', () => {
         },
       ],
     })
+  })
+
+  it('ends a watch when nobody reads it any more', async () => {
+    await using database = await createDatabase()
+    await using folder = await temporaryDirectory()
+    await using command = start(['status', 'postgresql', '--watch', '--source-uri', database.url], { cwd: folder.path })
+    await command.printed(/nothing is installed/)
+    command.closeOutput()
+    expect((await command.ended).code).toBe(0)
+  })
+
+  it('goes on through an outage if it is to watch', async () => {
+    await using database = await createDatabase()
+    await using folder = await temporaryDirectory()
+    const url = new URL(database.url)
+    const relay = await startRelay(Number(url.port), (client, server) => client.pipe(server).pipe(client))
+    url.port = String(relay.port)
+    await using command = start(['status', 'postgresql', '--watch', '--source-uri', url.href], { cwd: folder.path })
+    await command.printed(/nothing is installed/)
+    await relay[Symbol.asyncDispose]()
+    await command.saw(/\[E_UNREACHABLE\][\s\S]*\[E_UNREACHABLE\]/)
+    command.kill('SIGINT')
+    expect((await command.ended).code).toBe(0)
   })
 
   it('goes on until Ctrl-C if it is to watch', async () => {

@@ -136,6 +136,18 @@ describe('what has changed in between', () => {
     )
   })
 
+  it.each([
+    [5, []],
+    [6, [users.label]],
+  ])('the target was emptied after write %i: said of tables of which something had been copied', async (at, said) => {
+    const pipeline = await cutOff(at)
+    const emptied = (table: Table) => table.label === (at === 5 ? orders.label : users.label)
+    const sink = Object.assign(faulty(pipeline.sink, {}), { isEmpty: emptied })
+    const { warnings } = await goOn(pipeline, { sink })
+    expect(warnings.map(({ code, table }) => [code, table])).toEqual(said.map((label) => ['table_restarted', label]))
+    expectEqual(pipeline.sink, pipeline.source)
+  })
+
   it.each(['source', 'sink'] as const)('an option of the %s that concerns one table: only that one', async (side) => {
     const pipeline = await cutOff(5)
     const shaped = (table: Table) => (table.label === orders.label ? 'another' : '')

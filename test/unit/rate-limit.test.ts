@@ -75,6 +75,8 @@ it.each([
   { auditLimit: '0' },
   { sourceConnections: '4' },
   { maxRowsPerSecond: '0' },
+  { maxAuditLag: '0' },
+  { maxAuditLag: '1000000001' },
   { lockTimeout: '-1' },
 ])('%j is refused', (flags) => {
   expect(() => protectionOf(flags)).toThrow(expect.objectContaining({ code: 'E_CONFIG' }))

@@ -95,7 +95,7 @@ export async function withAudit<T>(
 async function removed(session: Session, names: AuditNames, incarnation: string | undefined): Promise<SyncError> {
   const message = `The audit table ${names.changes} was removed since the checkpoint`
   const detached = await detachedError(session, names, incarnation)
-  return detached ?? new SyncError('E_AUDIT_HOLE', message, { hint: again })
+  return detached ?? new SyncError('E_AUDIT_HOLE', message, { hint: 'Run a full sync with `restart`.' })
 }
 
 const again = 'Run a full sync again.'

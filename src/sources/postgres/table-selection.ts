@@ -90,7 +90,7 @@ function unknownTable({ pattern, unknownSchema }: UnknownTable): SyncError {
     unknownSchema === undefined ? ', or this role may not see it' : `: the schema ${unknownSchema} does not exist`
   return new SyncError('E_UNKNOWN_TABLE', `There is no table ${pattern} in the database${why}`, {
     table: pattern,
-    hint: 'Check the spelling and the schema in `tables`; names are case-sensitive.',
+    hint: 'Check the spelling and the schema; names are case-sensitive.',
   })
 }
 
