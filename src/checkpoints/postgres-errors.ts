@@ -3,16 +3,38 @@ import { codeOf } from '../connections/postgres/errors.js'
 import { SyncError, type SyncErrorCode } from '../core/errors.js'
 import { withoutValues } from '../core/foreign-error.js'
 
-const sentences: Partial<Record<SyncErrorCode, string>> = {
-  E_AUTH: 'refuses the user name or the password',
-  E_BUSY: 'is busy',
-  E_CONFIG: 'takes no writes',
-  E_CONNECTION_LOST: 'ended the connection',
-  E_LOCK_TIMEOUT: 'has the table locked',
-  E_RIGHTS: 'does not let this role read or write the table',
-  E_TLS: 'and this client do not agree on TLS',
-  E_UNKNOWN_DATABASE: 'has no database of this name',
-  E_UNREACHABLE: 'does not answer',
+interface Verdict {
+  readonly sentence: string
+  readonly hint: string
+}
+
+const verdicts: Partial<Record<SyncErrorCode, Verdict>> = {
+  E_AUTH: { sentence: 'refuses the user name or the password', hint: 'Check the user name and the password.' },
+  E_BUSY: { sentence: 'is busy', hint: 'It passes as a rule: try again. If it does not, see pg_stat_activity there.' },
+  E_CONFIG: { sentence: 'takes no writes', hint: 'Keep checkpoints on a server that is no standby and not read-only.' },
+  E_CONNECTION_LOST: {
+    sentence: 'ended the connection',
+    hint: 'Try again. If it goes on, see whether it is restarting.',
+  },
+  E_LOCK_TIMEOUT: { sentence: 'has the table locked', hint: 'Try again when the transaction that holds it has ended.' },
+  E_RIGHTS: {
+    sentence: 'does not let this role read or write the table',
+    hint: 'Grant it SELECT, INSERT and UPDATE on the table, and USAGE on its schema.',
+  },
+  E_TLS: {
+    sentence: 'and this client do not agree on TLS',
+    hint: 'Choose another sslmode in its connection string, or add sslrootcert.',
+  },
+  E_UNKNOWN_DATABASE: { sentence: 'has no database of this name', hint: 'Check the database name.' },
+  E_UNREACHABLE: {
+    sentence: 'does not answer',
+    hint: 'Check the host and port, and that it accepts connections from here.',
+  },
+}
+
+const unknown: Verdict = {
+  sentence: 'refused a statement',
+  hint: 'See its log: what it says of a statement may quote a checkpoint, and is not repeated here.',
 }
 
 const readOnly = '25006'
@@ -35,9 +57,10 @@ export function storeError(error: unknown): SyncError {
   if (error instanceof SyncError) return error
   const state = stateOf(error)
   const code = state === readOnly ? 'E_CONFIG' : codeOf(error)
-  const sentence = sentences[code] ?? 'refused a statement'
+  const { sentence, hint } = verdicts[code] ?? unknown
   const suffix = state === '' ? '' : ` (${state})`
   return new SyncError(code, `PostgreSQL, where checkpoints are kept, ${sentence}${suffix}`, {
+    hint,
     cause: withoutValues(error, () => ''),
   })
 }

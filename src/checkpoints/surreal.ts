@@ -1,6 +1,6 @@
 /** Checkpoints in a table of SurrealDB. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Surreal } from 'surrealdb'
+import { RecordId, type Surreal } from 'surrealdb'
 import { dialAddress, type SurrealAddressOptions } from '../connections/surreal/access.js'
 import { parseAddress } from '../connections/surreal/address.js'
 import { Connection } from '../connections/surreal/connection.js'
@@ -141,12 +141,13 @@ export class SurrealCheckpointStore implements CheckpointStore {
         if (this.#place?.embedded !== true) await this.#drop()
         // By HTTP every request shows the token. When that has expired, whoever is let in once more gets another.
         if (!proven || known.code !== 'E_AUTH') throw known
+        // Once: what is refused then stays refused.
+        this.#proven = false
       }
     }
   }
 
   async #exchange(db: Surreal, query: string, { syncId, text, define = false }: Question): Promise<StoreAnswer> {
-    const { RecordId } = await import('surrealdb')
     const bindings = { record: new RecordId(ownTable, syncId), text }
     if (this.#place !== undefined && this.#selectedOn !== db) {
       if (!(await isSelected(db, this.#place))) {

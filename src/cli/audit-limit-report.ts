@@ -2,14 +2,25 @@
 import type { AuditDetachment, AuditLimitOutcome } from '../index.js'
 import { formatBytes } from './figures.js'
 
-/** Lines for people. */
-export function describeAuditLimit({ state, bytes, neededBytes }: AuditLimitOutcome, bytesMax: number): string {
+/** Lines for people. @param registered Whether any pipeline is: without one nobody says what is no longer needed. */
+export function describeAuditLimit(
+  { state, bytes, neededBytes }: AuditLimitOutcome,
+  bytesMax: number,
+  registered: boolean,
+): string {
   const [size, limit, needed] = [bytes, bytesMax, neededBytes].map(formatBytes)
   if (state === 'within') return `The audit table takes ${size}, within its limit of ${limit}.\n`
   if (state === 'detached') {
-    return `The audit table took ${size}, more than its limit of ${limit}, and pipelines still needed about ${needed} of it.
+    const why = registered
+      ? `pipelines still needed about ${needed} of it`
+      : 'no pipeline is registered, so all of it counted as needed'
+    return `The audit table took ${size}, more than its limit of ${limit}, and ${why}.
 Removed it, with all triggers and functions of surreal-sync: changes are no longer captured.
 ${afterwards}\n`
+  }
+  if (!registered) {
+    return `The audit table takes ${size}, more than its limit of ${limit}; no pipeline is registered, so all of it counts as needed.
+Run a pipeline, or remove what captures changes: surreal-sync teardown postgresql\n`
   }
   const use = neededBytes === 0 ? 'pipelines need none of it any more' : `pipelines still need about ${needed} of it`
   const remedy =

@@ -49,7 +49,8 @@ async function list(flags: QuarantineFlags, io: CommandLineIo): Promise<void> {
 
 /** @throws ExitStatus 3 if rows are left */
 async function retry(flags: QuarantineFlags, io: CommandLineIo): Promise<void> {
-  const { source, sink, id, transforms, logFormat } = await settled(flags, io)
+  const settings = await settled(flags, io)
+  const { source, sink, id, transforms } = settings
   await interruptible(io, async (signal) => {
     const { tried, forgotten, left } = await retryQuarantine({
       ...{
@@ -59,7 +60,7 @@ async function retry(flags: QuarantineFlags, io: CommandLineIo): Promise<void> {
         transforms,
         signal,
       },
-      onWarning: warningsTo(io, logFormat),
+      onWarning: warningsTo(io, settings),
     })
     const lost = forgotten === 0 ? '' : `${formatExactly(forgotten)} of tables that are gone forgotten, `
     const verdict = `${plural(tried, 'row')} tried again, ${lost}${formatExactly(left.length)} left`

@@ -25,11 +25,12 @@ export function addRepair(program: Command, io: CommandLineIo): void {
 
 /** @throws ExitStatus 3 if rows are left that differ, 130 and 143 after a signal; SyncError */
 async function runRepair(flags: Flags & { readonly json?: boolean }, io: CommandLineIo): Promise<void> {
-  const { source, sink, id, logFormat } = await settledPlain(flags, io)
+  const settings = await settledPlain(flags, io)
+  const { source, sink, id } = settings
   await interruptible(io, async (signal) => {
     const result = await repair({
       ...{ source: new PostgresTriggerSource(source), sink: new SurrealSink(sink), id, signal },
-      onWarning: warningsTo(io, logFormat),
+      onWarning: warningsTo(io, settings),
     })
     const lines = flags.json === true ? asJson(result) : asText(result)
     io.stdout.write(`${lines.join('\n')}\n`)

@@ -138,7 +138,7 @@ async function runCleanup({ olderThan, forget, ...flags }: CleanupFlags, io: Com
     if (auditBytesMax === undefined) return
     const outcome = await source.enforceAuditLimit({ signal })
     if (outcome.pruned > 0) io.stdout.write(`Removed ${plural(outcome.pruned, 'younger change')}, to make room.\n`)
-    io.stdout.write(describeAuditLimit(outcome, auditBytesMax))
+    io.stdout.write(describeAuditLimit(outcome, auditBytesMax, !none))
     if (outcome.state !== 'within') throw new ExitStatus(3)
   })
 }

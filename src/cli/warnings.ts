@@ -3,11 +3,17 @@ import type { SyncWarning } from '../index.js'
 import { plural } from './figures.js'
 import { inFlags } from './flag-names.js'
 import type { CommandLineIo } from './io.js'
-import { Log, type LogFormat } from './log.js'
+import { Log, type LogFormat, type LogLevel } from './log.js'
+
+interface LogSettings {
+  readonly logFormat: LogFormat
+  readonly logLevel: LogLevel
+}
 
 /** Logs each warning to stderr. */
-export function warningsTo({ stderr }: CommandLineIo, format: LogFormat): (warning: SyncWarning) => void {
-  const log = new Log({ format, level: 'warn', write: (line) => stderr.write(`${line}\n`) })
+export function warningsTo({ stderr }: CommandLineIo, settings: LogSettings): (warning: SyncWarning) => void {
+  const { logFormat: format, logLevel: level } = settings
+  const log = new Log({ format, level, write: (line) => stderr.write(`${line}\n`) })
   return (warning) => logWarning(log, warning)
 }
 

@@ -5,7 +5,7 @@ import type { RunState, Tally } from './tally.js'
 export interface Health {
   /** Not failed. A process that has died does not answer at all. */
   readonly healthy: boolean
-  /** The target is as the source, at most `readyLagMsMax` behind; or the run is done. */
+  /** The target is known to be as the source, at most `readyLagMsMax` behind; or the run is done. */
   readonly ready: boolean
   readonly state: RunState
   /** See the metric `surreal_sync_lag_seconds`. Undefined: unknown. */
@@ -16,7 +16,7 @@ export interface Health {
 
 export function healthOf({ state, failure, lag }: Tally, readyLagMsMax: number): Health {
   const lagMs = lag.ms
-  const follows = state === 'incremental' && lagMs !== undefined && lagMs <= readyLagMsMax
+  const follows = state === 'incremental' && lag.measured && lagMs !== undefined && lagMs <= readyLagMsMax
   return { healthy: state !== 'failed', ready: follows || state === 'completed', state, lagMs, error: failure }
 }
 

@@ -2,7 +2,8 @@
 import { createNodeEngines } from '@surrealdb/node'
 import pg from 'pg'
 import { Surreal } from 'surrealdb'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { findSelected } from '../../src/connections/surreal/select-database.js'
 import type { Checkpoint, Position } from '../../src/core/checkpoint.js'
 import { PostgresCheckpointStore, PostgresTriggerSource, SurrealCheckpointStore, SyncEngine } from '../../src/index.js'
 import { MemorySink, testCheckpointStore } from '../../src/testing/index.js'
@@ -229,6 +230,48 @@ describe('SurrealCheckpointStore', () => {
     await expect(refused.load('kit')).rejects.toMatchObject({ code: 'E_AUTH' })
     const odd = () => new SurrealCheckpointStore({ url: 'ftp://127.0.0.1', ...target })
     expect(odd).toThrow(expect.objectContaining({ code: 'E_CONFIG' }))
+  })
+
+  it('does not take it for a database without checkpoints that nothing was answered', async () => {
+    const target = { namespace: 'kit', database: 'silent', ...root }
+    const store = () => new SurrealCheckpointStore({ url: surreal.http, ...target })
+    await store().save('kit', checkpoint)
+    const late = (matching: string) => surreal.fault({ when: 'before', action: 'timeout', matching })
+    // There are two ways to ask.
+    await late('session::')
+    expect(await store().load('kit')).toEqual(checkpoint)
+    await late('session::')
+    await late('$session')
+    const asked = store()
+    await expect(asked.load('kit')).rejects.toMatchObject({ code: 'E_BUSY' })
+    expect(await asked.load('kit')).toEqual(checkpoint)
+  })
+
+  it.each(['session', 'everything'])('finds its database where functions are denied: %s', async (what) => {
+    const functions = what === 'session' ? { deny: [what] } : false
+    const db = new Surreal({ engines: createNodeEngines({ capabilities: { functions } }) })
+    await db.connect('mem://')
+    expect(await findSelected(db)).toEqual({})
+    await db.use({ namespace: 'kit' })
+    expect(await findSelected(db)).toEqual({ namespace: 'kit' })
+    await db.use({ namespace: 'kit', database: 'denied' })
+    expect(await findSelected(db)).toEqual({ namespace: 'kit', database: 'denied' })
+    await db.close()
+  })
+
+  it('asks once more, and not for ever, where an engine of this process lets nobody in any more', async () => {
+    const store = new SurrealCheckpointStore({ url: 'mem://', namespace: 'kit', database: 'refused' })
+    await store.save('kit', checkpoint)
+    let refused = 0
+    const query = vi.spyOn(Surreal.prototype, 'query').mockImplementation(() => {
+      refused += 1
+      throw new Error(refused > 9 ? 'asked for ever' : 'There was a problem with authentication')
+    })
+    await expect(store.load('kit')).rejects.toMatchObject({ code: 'E_AUTH' })
+    expect(refused).toBe(2)
+    query.mockRestore()
+    expect(await store.load('kit')).toEqual(checkpoint)
+    await store.close()
   })
 
   it('asks for another token when the one that let it in is worth nothing any more', async () => {

@@ -228,6 +228,20 @@ describe('on the command line', () => {
   const command = (name: string, ...flags: string[]) =>
     surrealSyncHere([name, 'postgresql', '--source-uri', database.url, ...flags])
 
+  it('says that everything counts as needed where no pipeline is registered', async () => {
+    await change()
+    await source({}).forget('default')
+    const warned = await command('cleanup', '--audit-limit', '10kB')
+    expect(warned).toMatchObject({ code: 3, stderr: '' })
+    expect(warned.stdout).toMatch(
+      / its limit of 10\.0 KiB; no pipeline is registered, so all of it counts as needed\.\nRun a pipeline, or /,
+    )
+    const detached = await command('cleanup', '--audit-limit', '10kB', '--audit-limit-policy', 'detach')
+    expect(detached).toMatchObject({ code: 3, stderr: '' })
+    expect(detached.stdout).toMatch(/ and no pipeline is registered, so all of it counted as needed\.\nRemoved it, /)
+    expect(warned.stdout + detached.stdout).not.toMatch(/pipelines/)
+  })
+
   it('the exit codes are for monitoring, and cleanup enforces', async () => {
     await change()
     const within = await command('cleanup', '--audit-limit', '1GB', '--audit-limit-policy', 'detach')

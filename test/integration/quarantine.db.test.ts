@@ -275,7 +275,7 @@ it('list and retry on the command line', async () => {
   await using target = await openTarget(server.ws)
   await target.db.query(`define field doc on users assert $value != 'bad'`)
   await client.query(`update users set doc = 'bad' where id in (3, 4)`)
-  const apply = ['sync', 'postgresql', '--checkpoint-dir', directory.path, '--timeout', '500ms']
+  const apply = ['sync', 'postgresql', '--checkpoint-dir', directory.path, '--timeout', '3s']
   const stopped = await run(...apply)
   expect(stopped).toMatchObject({ code: 2, stderr: expect.stringMatching(/users:[34] of public\.users.*E_POISON_ROW/) })
   const names = (text: string) => text.replace(/users:\d/, 'users:0').replace(/field \w+/, 'field f')
@@ -295,6 +295,8 @@ it('list and retry on the command line', async () => {
   ])
   const again = await run('quarantine', 'retry')
   expect(again).toMatchObject({ code: 3, stdout: expect.stringMatching(/^2 rows tried again, 2 left$/m) })
+  expect(again.stderr).toMatch(/^WARN /)
+  expect(await run('quarantine', 'retry', '--log-level', 'error')).toMatchObject({ code: 3, stderr: '' })
   await target.db.query('remove field doc on users')
   expect(await run('quarantine', 'retry')).toMatchObject({ code: 0, stdout: '2 rows tried again, 0 left\n' })
   expect(await run('verify', 'postgresql')).toMatchObject({ code: 0 })

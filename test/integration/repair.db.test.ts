@@ -104,6 +104,11 @@ it('repair on the command line: 0 when nothing is left, 3 when something is, 2 w
   expect(await surrealSyncHere(['repair', 'postgresql', ...mine])).toMatchObject({
     code: 0,
     stdout: '0 rows differed, 0 repaired, 0 left\n',
+    stderr: expect.stringMatching(/^WARN .*not encrypted/),
+  })
+  expect(await surrealSyncHere(['repair', 'postgresql', ...mine, '--log-level', 'error'])).toMatchObject({
+    code: 0,
+    stderr: '',
   })
   await target.db.query('create t:odd')
   const ended = await surrealSyncHere(['repair', 'postgresql', '--json', ...mine])

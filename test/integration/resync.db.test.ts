@@ -138,6 +138,39 @@ describe('resync', { timeout: 60_000 }, () => {
     await replica.expectEqual()
   })
 
+  it.each(['the target has another name', 'changes are replayed of a pipeline that was forgotten'])(
+    'leaves alone what others have where nothing was ever copied to: %s',
+    async (what) => {
+      await using database = await createDatabase()
+      const client = await database.client()
+      await client.query('create table t (id int primary key, v text); create table other (id int primary key)')
+      await using replica = await SurrealReplica.open({ url: database.url, source: { tables: ['t'] } })
+      await replica.full()
+      await replica.db.query('CREATE other:77; CREATE other:78')
+      if (what.startsWith('the target')) {
+        replica.configure({ sink: { tableName: () => 'other' } })
+        await client.query(`insert into t values (77, 'a')`)
+      } else {
+        // Another pipeline has it captured.
+        await using others = await SurrealReplica.open({ url: database.url, engine: { id: 'others' } })
+        await others.full()
+        await client.query('insert into other values (77), (78), (79); delete from other where id = 78')
+        await replica.ends().source.forget('default')
+        replica.configure({ source: {} })
+      }
+      const replayed = { phase: 'incremental', from: '0', replay: true } as const
+      // Also when it is tried again.
+      for (let run = 0; run < 2; run += 1) {
+        await expect(replica.run(replayed)).rejects.toMatchObject({ code: 'E_TARGET_NOT_EMPTY' })
+        expect(await replica.printed('SELECT * FROM other')).toBe('[{ id: other:77 }, { id: other:78 }]')
+      }
+      await replica.db.query('DELETE other')
+      await replica.run(replayed)
+      const counted = what.startsWith('the target') ? '1' : '2'
+      expect(await replica.printed('count(SELECT * FROM other)')).toBe(counted)
+    },
+  )
+
   it('refuses a table that would come to where another one is', async () => {
     await using database = await createDatabase()
     const client = await database.client()

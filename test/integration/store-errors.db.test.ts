@@ -104,6 +104,7 @@ describe('PostgresCheckpointStore', () => {
     for (const store of stores) {
       const failure = await failureOf(store)
       expect(failure.code).toBe(code)
+      expect(failure.details.hint).toMatch(code === 'E_RIGHTS' ? /^Grant it SELECT/ : /^See its log/)
       expect(failure.cause).toMatchObject({ code: state })
     }
     await failureOf(new PostgresCheckpointStore({ client: wrapped, schema }))
@@ -116,7 +117,11 @@ describe('PostgresCheckpointStore', () => {
     url.username = 'nobody_of_this_name'
     expect((await failureOf(new PostgresCheckpointStore({ url: url.href }))).code).toBe('E_AUTH')
     const away = `postgresql://u:${secret}@127.0.0.1:1/d?sslpassword=${secret}`
-    expect((await failureOf(new PostgresCheckpointStore({ url: away }))).code).toBe('E_UNREACHABLE')
+    expect(await failureOf(new PostgresCheckpointStore({ url: away }))).toMatchObject({
+      code: 'E_UNREACHABLE',
+      message: expect.stringMatching(/^PostgreSQL, while connecting to 127\.0\.0\.1:1: .* \(for checkpoints\)$/),
+      details: { hint: expect.stringContaining('host and port') },
+    })
     for (const wrong of [
       `postgresql://u:${secret}@h:port/d`,
       `postgresql://u:%zz${secret}@h/d`,

@@ -385,6 +385,29 @@ describe.each(Object.keys(targets))('a SurrealDB sink over %s', (kind) => {
     await expect(strict.prepare([users], { phase: 'full' })).rejects.toMatchObject({ code: 'E_TARGET_NOT_EMPTY' })
   })
 
+  it('writes nothing where others have records until it is decided what becomes of them', async () => {
+    const pipeline = await prepared([users])
+    await pipeline.close()
+    await target.db.query('CREATE other:9')
+    const other = table('other', { id: 'integer' }, ['id'])
+    const sink = await opened()
+    await sink.prepare([users, other], { phase: 'incremental' })
+    await sink.write(upserts(users, [{ id: 1, name: 'Ada' }]), {})
+    for (const batch of [upserts(other, [{ id: 1 }]), deletes(other, [{ id: 9 }]), truncate(other)]) {
+      await expect(sink.write(batch, {})).rejects.toMatchObject({
+        code: 'E_TARGET_NOT_EMPTY',
+        details: { table: 'public.other' },
+      })
+    }
+    expect(await stored('other')).toHaveLength(1)
+    await target.db.query('DELETE other')
+    await sink.prepare([other], { phase: 'full', beside: [users] })
+    await sink.write(upserts(other, [{ id: 1 }]), {})
+    await sink.write(upserts(users, [{ id: 2, name: 'Bob' }]), {})
+    expect(await stored('other')).toHaveLength(1)
+    expect(await stored()).toHaveLength(2)
+  })
+
   it('refuses two tables of one name, and its own state table', async () => {
     const sink = await opened()
     const other: Table = { ...users, schema: 'shop', label: 'shop.users' }

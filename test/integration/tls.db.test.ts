@@ -125,7 +125,7 @@ const outcomeOfStore: Way = async (hosts, parameters, column) => {
     )
     return `${encrypted ? 'TLS' : 'plain'}${warnings.length === 0 ? '' : ', warned of'}`
   } catch (error) {
-    expect(error).toMatchObject({ code: 'E_TLS' })
+    expect(error).toMatchObject({ code: 'E_TLS', message: expect.stringMatching(/ \(for checkpoints\)$/) })
     return 'refused'
   } finally {
     await store.close()
@@ -198,6 +198,12 @@ describe('certificates', () => {
 it('a checkpoint store takes passwords from where a source does', async () => {
   const url = `postgresql://postgres@${near.right}:${server.port}/postgres`
   const tls = { ca: authority.certificate }
+  vi.stubEnv('PGPASSFILE', join(tmpdir(), 'no-such-file-of-passwords'))
+  await expect(new PostgresCheckpointStore({ url, tls }).load('kit')).rejects.toMatchObject({
+    code: 'E_AUTH',
+    message: 'PostgreSQL asks for a password, and there is none (for checkpoints)',
+    details: { hint: expect.stringContaining('PGPASSWORD') },
+  })
   let asked = 0
   const password = async () => {
     asked += 1

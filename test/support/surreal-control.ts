@@ -6,9 +6,9 @@ export interface SurrealFault {
   readonly when: 'before' | 'after'
   /**
    * `cut`: the connection is destroyed. `drop`: it stays open and the client waits for ever. `expire`: the session is over, as it
-   * is when its token expires; the answer says so.
+   * is when its token expires; the answer says so. `timeout`: its statements fail, each by itself, because they took too long.
    */
-  readonly action: 'cut' | 'drop' | 'expire'
+  readonly action: 'cut' | 'drop' | 'expire' | 'timeout'
   /** Which of the matching requests that arrive from now on, counted from 1. @defaultValue 1 */
   readonly nth?: number
   /** Count only queries whose text contains this. @defaultValue every query; never `use`, `signin`, `ping` … */

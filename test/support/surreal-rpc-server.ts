@@ -98,6 +98,10 @@ export class SurrealRpcServer {
       fault.triggered()
       return this.#rpc.expire(bytes, session)
     }
+    if (fault?.action === 'timeout') {
+      fault.triggered()
+      return this.#rpc.timeOut(bytes)
+    }
     if (fault?.when === 'before') return disturb(fault, cut)
     const response = await this.#rpc.respond(bytes, session)
     if (fault !== undefined) return disturb(fault, cut)

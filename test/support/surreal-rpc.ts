@@ -38,6 +38,7 @@ const anonymousError = {
   message: 'Anonymous access not allowed: Not enough permissions to perform this action',
 }
 const expiredError = { code: -32002, kind: 'NotAllowed', message: 'The session has expired' }
+const timedOut = { status: 'ERR', result: 'The query was not executed because it exceeded the timeout', time: '1s' }
 const parseError = { code: -32700, kind: 'Validation', message: 'Parse error' }
 
 /** One open database, shared by all connections of a server. */
@@ -133,6 +134,11 @@ export class SurrealRpc {
     const envelope = parse(bytes)
     this.#signedIn.delete((envelope?.session ?? session).toString())
     return codec.encode({ id: envelope?.id, error: expiredError })
+  }
+
+  /** Answers the request as if its statement had taken too long. */
+  timeOut(bytes: Uint8Array): Uint8Array {
+    return codec.encode({ id: parse(bytes)?.id, result: [timedOut] })
   }
 
   /** Waits for what the engine executes, takes nothing more, and closes the storage. */

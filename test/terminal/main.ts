@@ -144,6 +144,13 @@ try {
   show('The end, after Ctrl-C', lines(ended).slice(-8).join('\n'))
 
   show('status', await run('status postgresql'))
+  await type('surreal-sync status postgresql --watch')
+  await see(/^Source[\s\S]*^Source/m)
+  tmux('send-keys', '-t', 'main', 'C-c')
+  const watched = await see(/EXIT \d+$/m)
+  check('status --watch prints it again until Ctrl-C, and ends in order', /EXIT 0$/m.test(watched))
+  const folded = watched.replaceAll(/(^public\.table_1 .*\n)(?:public\..*\n)+/gm, '$1…\n')
+  show('status --watch, ended by Ctrl-C', folded)
   show('resync', await run('resync postgresql table_1'))
   const json = await run(`sync postgresql ${target.join(' ')} --log-format json --timeout 2s`)
   const events = lines(json).filter((line) => line.startsWith('{'))
@@ -175,6 +182,8 @@ try {
       .join('\n'),
   )
   show('cleanup', await run('cleanup postgresql'))
+  show('cleanup of a pipeline that is gone', await run('cleanup postgresql --forget forty'))
+  show('A pipeline that is not there', await run('cleanup postgresql --forget forty', 2))
   show('teardown', await run('teardown postgresql'))
   show(
     'demo',

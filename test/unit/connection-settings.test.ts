@@ -82,6 +82,36 @@ describe('parseConnection', () => {
   })
 })
 
+describe('a password that is not encoded', () => {
+  const encode = expect.stringMatching(/a password, write \/ as %2F/)
+
+  it.each(['12?can&ary', '12/canary', '12?canary', '12#canary', '12/can?ary', '12?host=canary', '12?x&can&ary'])(
+    'is not shown in parts: %s',
+    (password) => {
+      const make = () => parse(`postgresql://u:${password}@h/db?sslmode=disable`)
+      expect(make).toThrowError(
+        expect.objectContaining({
+          code: 'E_CONFIG',
+          message: expect.not.stringMatching(/can|ary|12/),
+          details: { hint: encode },
+        }),
+      )
+    },
+  )
+
+  it('is not shown as the name of a parameter', () => {
+    const unknown = (name: string) => () => parse(`postgresql://h/db?${name}=1`)
+    expect(unknown('p%C3%A4r')).toThrow('has a parameter, which is not supported')
+    expect(unknown('options')).toThrow('has the parameter options, which is not supported')
+  })
+
+  it('is what it is when encoded', async () => {
+    const settings = parse('postgresql://u%40x:12%3Fcan%26ary%2F%23%40@h/my%40db?user=a@b')
+    expect(settings).toMatchObject({ user: 'u@x', database: 'my@db', host: 'h' })
+    expect(await settings.password()).toBe('12?can&ary/#@')
+  })
+})
+
 describe('passwords', () => {
   let home: string
 

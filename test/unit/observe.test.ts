@@ -211,6 +211,30 @@ describe('readiness', () => {
   })
 })
 
+it('the lag grows from the first delta after a restart on, and says nothing of readiness', async () => {
+  let gate = Promise.resolve()
+  let open = () => {}
+  const { engine, source } = pipeline({ transforms: [(rows) => gate.then(() => rows)] })
+  const observation = await observed(engine)
+  await engine.run()
+  gate = new Promise((resolve) => {
+    open = resolve
+  })
+  source.upsert(users.label, user(7, 'new'))
+  const stop = new AbortController()
+  const [applying, applied] = [once(engine, 'applying'), once(engine, 'caughtUp')]
+  const ended = engine.run({ follow: true, signal: stop.signal })
+  await applying
+  await expect.poll(() => observation.health().lagMs).toBeGreaterThan(0)
+  expect(observation.health()).toMatchObject({ healthy: true, ready: false, state: 'incremental' })
+  expect(valueOfSample(await metricsOf(observation), 'surreal_sync_lag_seconds')).toBeGreaterThan(0)
+  open()
+  await applied
+  expect(observation.health()).toMatchObject({ ready: true, lagMs: 0 })
+  stop.abort()
+  await ended
+})
+
 interface Answer {
   readonly status: number
   readonly headers: { readonly [name: string]: unknown }

@@ -34,6 +34,10 @@ const knownParameters = new Set([
   ...['application_name', 'connect_timeout', 'gssencmode', 'target_session_attrs', 'uselibpqcompat'],
 ])
 
+const likeThis = 'Write it like postgresql://user:password@host:5432/database.'
+const encoded =
+  'In a name or a password, write / as %2F, ? as %3F, # as %23, & as %26, : as %3A, @ as %40 and % as %25.'
+
 interface Environment {
   readonly [name: string]: string | undefined
   readonly USER?: string | undefined
@@ -52,8 +56,10 @@ export function parseConnection(
   environment: Environment = process.env,
 ): ConnectionSettings {
   const url = parseUrl(text)
+  refuseTorn(url)
   for (const name of url.searchParams.keys()) {
-    if (!knownParameters.has(name)) throw invalid(`has the parameter ${name}, which is not supported`)
+    if (knownParameters.has(name)) continue
+    throw invalid(`has ${/^\w+$/.test(name) ? `the parameter ${name}` : 'a parameter'}, which is not supported`)
   }
   const parameter = (name: string) => url.searchParams.get(name) ?? undefined
   const host =
@@ -128,8 +134,14 @@ function parseUrl(text: string): URL {
     // Another scheme makes the parser treat the host as it does for http.
     return new URL(text.replace(/^postgres(ql)?:\/\//i, 'postgresql://'))
   } catch {
-    throw invalid('cannot be parsed')
+    throw invalid('cannot be parsed', `${likeThis} ${encoded}`)
   }
+}
+
+/** Of a password with an unescaped / ? or # the rest would be taken for a database or a parameter, and be shown as such. */
+function refuseTorn({ pathname, hash, searchParams }: URL): void {
+  const shown = [pathname, hash, ...searchParams.keys(), searchParams.get('host') ?? '']
+  if (shown.some((part) => part.includes('@'))) throw invalid('has an @ behind the host', encoded)
 }
 
 function decoded(text: string): string {
@@ -140,6 +152,6 @@ function decoded(text: string): string {
   }
 }
 
-function invalid(what: string, hint = 'Write it like postgresql://user:password@host:5432/database.'): SyncError {
+function invalid(what: string, hint = likeThis): SyncError {
   return new SyncError('E_CONFIG', `The PostgreSQL connection string ${what}`, { hint })
 }

@@ -47,7 +47,7 @@ export class Dial {
         if (!isForNext(attempt, error)) break
       }
     }
-    throw connectError(failure, this.#settings, this.#options.purpose)
+    throw forPurpose(connectError(failure, this.#settings), this.#options.purpose)
   }
 
   #client(attempt: TlsAttempt): pg.Client {
@@ -99,8 +99,14 @@ function isNotOffered(error: unknown): boolean {
   return error instanceof Error && /server does not support SSL/.test(error.message)
 }
 
-function connectError(error: unknown, { host, port }: ConnectionSettings, purpose?: string): SyncError {
-  const known = sourceError(error, ['connecting to', `${host}:${port}`, purpose].filter(Boolean).join(' '))
+/** Where there is more than one server, a failure must say which it is about. */
+function forPurpose(error: SyncError, purpose: string | undefined): SyncError {
+  if (purpose === undefined) return error
+  return new SyncError(error.code, `${error.message} (${purpose})`, { ...error.details, cause: error.cause })
+}
+
+function connectError(error: unknown, { host, port }: ConnectionSettings): SyncError {
+  const known = sourceError(error, `connecting to ${host}:${port}`)
   if (known.code !== 'E_TLS') return known
   if (isNotOffered(error)) {
     return new SyncError('E_TLS', `PostgreSQL at ${host}:${port} offers no TLS`, {

@@ -63,6 +63,11 @@ export function isUnselected(error: unknown): boolean {
   return unselected.test(inspect(error).text)
 }
 
+/** The namespace or the database is not there. */
+export function isMissingDatabase(error: unknown): boolean {
+  return /^The (namespace|database) .* does not exist/s.test(inspect(error).text)
+}
+
 /** The user may not do this, as opposed to not being who they claim to be. */
 export function isForbidden(error: unknown): boolean {
   return toSyncError(error).code === 'E_RIGHTS'

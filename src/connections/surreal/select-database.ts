@@ -1,5 +1,6 @@
 /** Selects the database of a connection. */
 import type { Surreal } from 'surrealdb'
+import { isMissingDatabase, isUnselected, toSyncError } from './errors.js'
 import { ask } from './query.js'
 
 export interface DatabaseName {
@@ -18,11 +19,25 @@ export async function selectExisting(db: Surreal, { namespace, database }: Datab
   await db.use({ namespace, database })
 }
 
-/** What is selected on a connection. */
+/** What is selected on a connection. @throws SyncError if that is not answered: it is no sign that nothing is */
 export async function findSelected(db: Surreal): Promise<Partial<DatabaseName>> {
-  const { results } = await ask(db, 'RETURN [session::ns(), session::db()];')
-  const [namespace, database] = [results.at(-1)].flat().map((name) => (typeof name === 'string' ? name : undefined))
+  const { results, failure } = await ask(db, 'RETURN [session::ns(), session::db()];')
+  if (failure !== undefined) return findInSession(db, failure)
+  const [namespace, database] = [results.at(-1)].flat().map(nameOf)
   return { namespace, database }
+}
+
+/** Functions may be denied; this parameter is always there. */
+async function findInSession(db: Surreal, failure: unknown): Promise<Partial<DatabaseName>> {
+  if (isUnselected(failure) || isMissingDatabase(failure)) return {}
+  const session = await ask(db, 'RETURN $session;')
+  if (session.failure !== undefined) throw toSyncError(failure)
+  const found = Object(session.results.at(-1))
+  return { namespace: nameOf(Reflect.get(found, 'ns')), database: nameOf(Reflect.get(found, 'db')) }
+}
+
+function nameOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
 }
 
 /** Users that may not know are users of something that is there. */

@@ -37,6 +37,14 @@ export class Ownership {
     return this.#holdings.get(target) === 'owned'
   }
 
+  /**
+   * Before anything is written for a table: what was neither adopted nor resumed holds records of others.
+   * @throws SyncError `E_TARGET_NOT_EMPTY`
+   */
+  requireDecided(plan: TablePlan): void {
+    if (!this.#holdings.has(plan.target)) throw notEmpty(plan)
+  }
+
   /** Whether rows are probably not there yet, so that inserting them is worth a try. */
   isFresh(target: string): boolean {
     return this.#fresh.has(target)
@@ -72,7 +80,7 @@ export class Ownership {
   /**
    * The same for an incremental sync, which goes on with what is there.
    * @param known Whether this pipeline has been here: then the records of a table that is new to it are those of others,
-   * and the table is decided about when it comes to the pipeline, if it does.
+   * and the table is decided about when it comes to the pipeline, if it does. Until then nothing is written for it.
    */
   async resume(
     plans: readonly TablePlan[],

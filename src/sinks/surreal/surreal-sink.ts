@@ -161,6 +161,7 @@ export class SurrealSink implements Sink, CheckpointStore {
   async write(batch: Batch, options: Abortable): Promise<void> {
     const ownership = this.#prepared('write')
     const plan = this.#catalog.plan(batch.table)
+    ownership.requireDecided(plan)
     await this.#pool.use(options, async (lane) => {
       if (isBarrier(batch)) await this.#writer.sweep(lane, plan, batch, ownership, options)
       else await this.#writer.rows(lane, plan, batch, ownership, options)
@@ -177,6 +178,7 @@ export class SurrealSink implements Sink, CheckpointStore {
       try {
         for await (const batch of delta.batches) {
           const plan = this.#catalog.plan(batch.table)
+          ownership.requireDecided(plan)
           plans.add(plan)
           if (isBarrier(batch)) {
             await commit.beforeBarrier()
