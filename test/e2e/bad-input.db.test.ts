@@ -176,7 +176,7 @@ const connected: readonly Refusal[] = [
     what: 'a table in a schema that does not exist',
     args: () => flags('--tables', 'users,nowhere.users'),
     code: 'E_UNKNOWN_TABLE',
-    says: /nowhere\.users[\s\S]*schema nowhere does not exist[\s\S]*--tables/,
+    says: /nowhere\.users[\s\S]*schema nowhere does not exist[\s\S]*Check the spelling/,
   },
   {
     what: 'a table without a key',
