@@ -77,7 +77,8 @@ export class Progress {
   add(label: string, rows: number): void {
     const found = this.#counter(label)
     found.rows += rows
-    found.startedAt ??= this.#clock.now()
+    // A barrier has no rows: those of all tables come before the rows of any.
+    if (rows > 0) found.startedAt ??= this.#clock.now()
   }
 
   reached(lagMs: number | undefined): void {

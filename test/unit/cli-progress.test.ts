@@ -131,6 +131,20 @@ describe('progress', () => {
     ])
   })
 
+  it('counts the time of a table from when its rows are read, not from when its old ones went', () => {
+    const clock = new FakeClock()
+    const progress = new Progress(clock)
+    const late = table('late')
+    progress.begin('full', [late])
+    progress.add('public.late', 0)
+    clock.advance(60_000)
+    progress.update({ phase: 'full', table: late, state: 'running', rows: 0 })
+    clock.advance(500)
+    progress.add('public.late', 10)
+    progress.update({ phase: 'full', table: late, state: 'done', rows: 10 })
+    expect(progress.tables()).toMatchObject([{ rows: 10, rate: 20, durationMs: 500 }])
+  })
+
   it('has colors where they are wanted', () => {
     const [done, running] = progressLines(halfWay().progress, { ...canvas, color: true })
     expect(done).toContain('\u001b[32m✔ \u001b[0m')
