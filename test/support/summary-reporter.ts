@@ -46,5 +46,6 @@ function described(name: string, errors: readonly { message: string; stacks?: re
     const place = at ? [`at ${relative(process.cwd(), at.file)}:${at.line}`] : []
     return [...message.split('\n').slice(0, MESSAGE_LINES_MAX), ...place].map((line) => `  ${line}`).join('\n')
   })
-  return [`failed: ${name}`, ...messages].join('\n')
+  // Each try has failed in its own way, or all in the same.
+  return [`failed: ${name}`, ...new Set(messages)].join('\n')
 }
