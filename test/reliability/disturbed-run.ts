@@ -52,7 +52,8 @@ export class DisturbedRun implements AsyncDisposable {
     } else if (what === 'restart') {
       this.counts.restarts += 1
       await this.#end()
-      await this.#begin()
+      // It may have to wait for a transaction that ends after this.
+      void this.#begin()
     } else {
       this.counts.cuts += 1
       this.#faults.push(
@@ -61,7 +62,8 @@ export class DisturbedRun implements AsyncDisposable {
     }
   }
 
-  async #begin(): Promise<void> {
+  /** Resolves when it has everything, or has ended. */
+  #begin(): Promise<void> {
     const sink = new SurrealSink({
       connect: async () => this.#db,
       disconnect: async () => undefined,
@@ -85,7 +87,7 @@ export class DisturbedRun implements AsyncDisposable {
         this.#failure = error
       },
     )
-    await Promise.race([following, this.#run])
+    return Promise.race([following, this.#run])
   }
 
   async #end(): Promise<void> {

@@ -8,6 +8,7 @@ import type { Section } from './section.js'
 
 /** A fresh database now and then: catalogs and audit tables grow. */
 const historiesPerDatabase = 500
+const historiesPerLine = 100
 const shrinksMax = 40
 
 export interface HistoriesPlayed {
@@ -55,6 +56,7 @@ export async function playHistories(
         }
         played += 1
         steps += history.length
+        if (played % historiesPerLine === 0) log(`${played} histories, ${steps} steps, ${failures.length} failed`)
       }
       for (const [what, count] of Object.entries(player.counts)) totals[what] = (totals[what] ?? 0) + count
     }
