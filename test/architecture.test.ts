@@ -351,7 +351,7 @@ describe('this test', () => {
   it('recognises a machine path, and leaves look-alikes alone', () => {
     const paths = ['work/main', 'work', 'root/x', 'home/jo/x'].map((path) => `see /${path}`)
     expect(paths.filter((path) => !namesMachinePath(path))).toEqual([])
-    const others = ['.github/workflows', './work', 'a/work/b', '/tmp', '/usr/lib', '/workers', '"$work/x"']
+    const others = ['.github/workflows', './root', 'a/root/b', '/usr/lib', '/roots', '"$root/x"']
     expect(others.filter(namesMachinePath)).toEqual([])
   })
 })

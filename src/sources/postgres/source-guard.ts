@@ -108,7 +108,10 @@ export class SourceGuard {
       this.#standbys(Number(row?.[0] ?? 0), replicationLagBytesMax)
     }
     const [size] = await session.rows(doing, sizeSql, [names.changes])
-    if (auditLagMax !== undefined && size?.[0] != null) await this.#followers(session, auditLagMax)
+    if (auditLagMax !== undefined) {
+      const behind = size?.[0] == null ? undefined : await this.#follower(session, auditLagMax)
+      this.#pause.look('pipelines', behind)
+    }
     return Number(size?.[0] ?? 0)
   }
 
@@ -117,18 +120,17 @@ export class SourceGuard {
     this.#pause.look('standbys', bytes > bytesMax ? behind : undefined)
   }
 
-  /** One that copies is behind because of that, and may itself be waiting for this one. */
-  async #followers(session: Session, changesMax: number): Promise<void> {
+  /** Which one is too far behind. One that copies is so because of that, and may itself be waiting for this one. */
+  async #follower(session: Session, changesMax: number): Promise<string | undefined> {
     const { names, syncId } = this.#options
     const last = await lastSequence(session, names)
-    let behind: string | undefined
     for (const [id, position, report] of await session.rows(doing, othersSql(names), [syncId])) {
       const changes = last - Number(position)
       if (changes <= changesMax || readReport(report).phase !== 'incremental') continue
       if (!(await isRunning(session, id ?? ''))) continue
-      behind = `the pipeline ${id} has ${changes} changes still to apply, more than ${changesMax}`
+      return `the pipeline ${id} has ${changes} changes still to apply, more than ${changesMax}`
     }
-    this.#pause.look('pipelines', behind)
+    return undefined
   }
 
   async #audit(bytes: number): Promise<SyncError | undefined> {
