@@ -114,3 +114,10 @@ export class SyncError extends Error {
     return codes[this.code]
   }
 }
+
+/** Whether a position is worth nothing any more, and a full sync that begins again repairs that. */
+export function isOutdated(error: unknown): error is SyncError {
+  return error instanceof SyncError && outdated.has(error.code)
+}
+
+const outdated: ReadonlySet<SyncErrorCode> = new Set(['E_AUDIT_HOLE', 'E_SOURCE_REWOUND', 'E_SOURCE_IDENTITY'])

@@ -1,7 +1,7 @@
 /** The full phase: copies whole tables, between the positions t1 and t2. */
 import type { Batch } from '../core/batch.js'
 import type { Checkpoint, Position } from '../core/checkpoint.js'
-import { SyncError } from '../core/errors.js'
+import { isOutdated, SyncError } from '../core/errors.js'
 import type { Table } from '../core/schema.js'
 import type { Chunk, Snapshot } from '../core/source.js'
 import { CopiedChunks, type CutTable, shapeOf } from './copied-chunks.js'
@@ -111,7 +111,7 @@ class Copy {
     try {
       return await settings.source.openSnapshot({ ...options, since: this.#start })
     } catch (error) {
-      if (!(error instanceof SyncError && isOutdated(error))) throw error
+      if (!isOutdated(error)) throw error
       const message = `The full sync cannot go on where it was, so it begins again: ${error.message}`
       emit('warning', { code: 'full_sync_restarted', message })
       this.#forget()
@@ -245,11 +245,6 @@ class Copy {
 interface TableCopy extends CutTable {
   /** The chunks that are not yet durable. */
   readonly left: Set<Chunk>
-}
-
-/** What a full sync repairs by beginning again. */
-function isOutdated({ code }: SyncError): boolean {
-  return code === 'E_AUDIT_HOLE' || code === 'E_SOURCE_REWOUND' || code === 'E_SOURCE_IDENTITY'
 }
 
 /** Each has a write open now and then, of which there may be only so many. */

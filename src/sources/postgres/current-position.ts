@@ -1,6 +1,6 @@
 /** Where the source is now, and whether a copy may begin or go on there. */
 import type { Position } from '../../core/checkpoint.js'
-import { SyncError, type SyncErrorCode } from '../../core/errors.js'
+import { isOutdated } from '../../core/errors.js'
 import type { SyncWarning } from '../../core/events.js'
 import { readAuditState } from './audit-schema.js'
 import { currentSequence } from './fence.js'
@@ -81,11 +81,9 @@ export async function checkCopy(
   try {
     await verifyPosition(session, names, decode(since), identity)
   } catch (error) {
-    if (!(error instanceof SyncError && repaired.includes(error.code))) throw error
+    if (!isOutdated(error)) throw error
   }
 }
-
-const repaired: readonly SyncErrorCode[] = ['E_SOURCE_IDENTITY', 'E_SOURCE_REWOUND', 'E_AUDIT_HOLE']
 
 /** What each table is now, by oid. */
 async function readRecords(
